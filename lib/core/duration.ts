@@ -1,0 +1,51 @@
+import { describe, InvalidDurationError } from './errors.js';
+
+/**
+ * A length of time: a number of **seconds** (fractions allowed), a string with a unit, or `'forever'`.
+ * `0` means "do not keep". Resolution is 1 ms; anything above zero counts as at least 1 ms.
+ */
+export type Duration =
+  | number
+  | `${number}ms`
+  | `${number}s`
+  | `${number}m`
+  | `${number}h`
+  | `${number}d`
+  | 'forever';
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+const WITH_UNIT = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+
+/**
+ * A duration in milliseconds; `Infinity` for `'forever'`.
+ * @param name the option's name, for the message
+ * @throws InvalidDurationError for anything that is not a {@link Duration}
+ */
+export function toMs(duration: Duration, name: string): number {
+  if (typeof duration === 'number') {
+    if (duration >= 0 && duration !== Infinity) return wholeMs(duration * 1_000, duration, name);
+  } else if (duration === 'forever') {
+    return Infinity;
+  } else if (typeof duration === 'string') {
+    const parts = WITH_UNIT.exec(duration);
+    if (parts) return wholeMs(Number(parts[1]) * UNIT_MS[parts[2]!]!, duration, name);
+  }
+  throw notADuration(duration, name);
+}
+
+function wholeMs(ms: number, duration: unknown, name: string): number {
+  if (ms > Number.MAX_SAFE_INTEGER) throw notADuration(duration, name);
+  return ms > 0 ? Math.max(1, Math.round(ms)) : 0;
+}
+
+function notADuration(duration: unknown, name: string): InvalidDurationError {
+  return new InvalidDurationError(
+    `${name}: expected seconds as a number from 0 up, or a string like '500ms', '30s', '10m', '24h', '7d' or 'forever'; got ${describe(duration)}.`,
+  );
+}
