@@ -1,0 +1,56 @@
+/**
+ * Compiles a sample and runs it in this process: `node sample/run.mjs 01-multi-tenant-api`.
+ * A sample imports `nestjs-scoped-cache` as its users do, from the built package, which
+ * sample/node_modules links to.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const samples = dirname(fileURLToPath(import.meta.url));
+const root = dirname(samples);
+const folder = join(samples, requestedSample());
+
+buildLibIfStale();
+linkPackage();
+rmSync(join(folder, 'dist'), { recursive: true, force: true });
+run(join(root, 'node_modules/typescript/bin/tsc'), '-p', join(folder, 'tsconfig.json'));
+
+process.setSourceMapsEnabled(true);
+await import(pathToFileURL(join(folder, 'dist/main.js')).href);
+
+function requestedSample() {
+  const names = readdirSync(samples).filter((name) => /^\d\d-/.test(name));
+  const name = process.argv[2];
+  if (names.includes(name)) return name;
+  console.error(`Usage: node sample/run.mjs <sample>, one of:\n  ${names.join('\n  ')}`);
+  process.exit(1);
+}
+
+function buildLibIfStale() {
+  const built = join(root, 'dist/cjs/package.json');
+  const lib = join(root, 'lib');
+  const changedMs = readdirSync(lib, { recursive: true }).map(
+    (path) => statSync(join(lib, path)).mtimeMs,
+  );
+  if (existsSync(built) && statSync(built).mtimeMs > Math.max(...changedMs)) return;
+  run(join(root, 'scripts/build.mjs'));
+}
+
+function linkPackage() {
+  const link = join(samples, 'node_modules/nestjs-scoped-cache');
+  if (existsSync(link)) return;
+  mkdirSync(dirname(link), { recursive: true });
+  rmSync(link, { force: true });
+  symlinkSync(root, link, 'junction');
+}
+
+function run(...command) {
+  try {
+    execFileSync(process.execPath, command, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  } catch (error) {
+    // The command has printed what is wrong.
+    process.exit(error.status ?? 1);
+  }
+}
