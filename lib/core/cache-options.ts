@@ -65,8 +65,11 @@ export interface GetOptions<T = unknown> extends ScopeOption, TypeOption, TierOp
   readonly default?: T;
 }
 
-/** For `lookup` and `has`. */
-export interface LookupOptions extends ScopeOption, TypeOption, TierOptions {}
+/** For `lookup`, `has` and `getMany`. */
+export interface LookupOptions extends ScopeOption, TypeOption, TierOptions {
+  /** Also accept a value past its TTL, within its grace. Default `false`. */
+  readonly allowStale?: boolean;
+}
 
 /** For `set`. */
 export interface SetOptions extends ScopeOption, TypeOption, TierOptions {
@@ -109,7 +112,7 @@ export interface LoadOptions extends SetOptions, LoadingOptions {}
 
 /** What a loader is given. */
 export interface LoadContext {
-  /** Aborted when the load's result can no longer be used: `hardTimeout`, or the key was written or evicted. */
+  /** Aborted when nobody waits for the result any more: after `hardTimeout`, or when the cache closes. */
   readonly signal: AbortSignal;
   /** The entry's previous value while within its grace, for conditional requests. */
   readonly stale: Lookup<unknown>;

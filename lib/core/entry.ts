@@ -16,6 +16,8 @@ export interface StoredEntry {
   readonly storedAt: number;
   readonly sliding: boolean;
   readonly tags: readonly string[];
+  /** How long the load took, in ms, for early expiration; absent when it was not loaded or the storage does not keep it. */
+  readonly loadMs?: number;
 }
 
 /** What the core asks a storage to keep. Lifetimes start when the storage takes it. */
@@ -29,6 +31,7 @@ export interface NewEntry {
   /** A read restores `ttlMs`. */
   readonly sliding: boolean;
   readonly tags: readonly string[];
+  readonly loadMs?: number;
 }
 
 /** The one rule of expiry: a hit at `ttl - 1 ms`, none at `ttl` (P7). */

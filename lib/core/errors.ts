@@ -8,6 +8,7 @@ export type CacheErrorCode =
   | 'SERIALIZATION'
   | 'STORAGE_UNAVAILABLE'
   | 'LOAD_TIMEOUT'
+  | 'BULK_LOAD'
   | 'ENTRY_NOT_FOUND'
   | 'UNSUPPORTED';
 
@@ -90,6 +91,18 @@ export class StorageUnavailableError extends CacheError {
 export class LoadTimeoutError extends CacheError {
   constructor(message: string) {
     super('LOAD_TIMEOUT', message);
+  }
+}
+
+/** `getOrSetMany` could not load some of its keys. */
+export class BulkLoadError extends CacheError {
+  /** @param results one for each key, in the order of the call */
+  constructor(
+    message: string,
+    readonly results: readonly PromiseSettledResult<unknown>[],
+    options?: { cause?: unknown },
+  ) {
+    super('BULK_LOAD', message, options);
   }
 }
 

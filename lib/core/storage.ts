@@ -45,6 +45,8 @@ export interface StorageHost extends Platform {
   readonly rules: readonly EvictionRule[];
   /** Told of removals and of faults. Never throws. */
   readonly listener: CacheListener;
+  /** Copies a value in, for storages that take values from elsewhere than the core (rules, snapshots). */
+  readonly admit?: (value: unknown, where: string) => unknown;
 }
 
 /** The `storage` option: a minimal storage, or a driver that does more natively. */
@@ -100,6 +102,8 @@ export interface ReadOptions {
 export interface WriteOptions {
   readonly skipNear?: boolean;
   readonly skipFar?: boolean;
+  /** Asked synchronously just before the write by storages without leases; `false` calls it off. */
+  readonly stillValid?: () => boolean;
 }
 
 /** One line of a listing. */
@@ -122,7 +126,14 @@ export interface ListOptions {
  */
 export type Change = (current: StoredEntry | undefined) => Awaitable<ChangeResult>;
 /** `keep`: leave as it is. `ttl: 'remaining'` keeps the current expiry. */
-export type ChangeResult = { readonly write: NewEntry; readonly ttl?: 'remaining' } | { readonly keep: true };
+export type ChangeResult =
+  | {
+      readonly write: NewEntry;
+      readonly ttl?: 'remaining';
+      /** To be called synchronously just before the write by storages without leases, where the core's fences are all there is. */
+      readonly beforeWrite?: () => void;
+    }
+  | { readonly keep: true };
 
 /**
  * A storage as one cache uses it.
@@ -144,6 +155,8 @@ export interface OpenStorage {
   readonly type: string;
   /** Whether values are kept as such, so that the core must copy them out (P11), or come fresh from bytes with each read. */
   readonly holds: 'values' | 'bytes';
+  /** Nothing outside this process is involved: no deadlines, breaker or journal are needed. */
+  readonly isLocal?: boolean;
   /** Fleet-wide fences and single-flight. Without it the core's own, in this process, are all there is. */
   readonly leases?: Leases;
 
@@ -165,7 +178,7 @@ export interface OpenStorage {
   change(at: EntryAddress, change: Change): Awaitable<ChangeResult>;
   /**
    * Adds `by` to a number, atomically; starts from 0 with a life of `ttlMs`, keeps the expiry of an existing counter.
-   * @throws TypeError when the live value is no finite number
+   * @throws InvalidOptionsError when the live value is no finite number
    */
   increment(at: EntryAddress, by: number, ttlMs: number): Awaitable<number>;
 
@@ -197,8 +210,11 @@ export interface OpenStorage {
  * (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013). `write`, `remove` and evictions void it.
  */
 export interface Leases {
-  /** Reads the key and, on a miss (or on a stale entry), takes the lease on it, in one atomic step. */
-  acquire(at: EntryAddress, leaseMs: number): Promise<LeaseAnswer>;
+  /**
+   * Reads the key and, on a miss (or on a stale entry), takes the lease on it, in one atomic step.
+   * With `refresh`, takes it on a fresh entry too (and answers `busy` when another refresh runs).
+   */
+  acquire(at: EntryAddress, leaseMs: number, refresh?: boolean): Promise<LeaseAnswer>;
   /** Stores under a lease. `false`: it was void; nothing was stored. The lease ends either way. */
   store(lease: Lease, entry: NewEntry): Promise<boolean>;
   /** Gives the lease back without storing, so that the next caller need not wait for it to run out. Never rejects. */

@@ -46,9 +46,11 @@ export interface RuleHost {
 export interface EvictionRule {
   /** Shown in messages and statistics. */
   readonly name: string;
+  /** The storage keeps no entry longer than this many ms after it was stored. Default: no limit of the rule's. */
+  readonly maxAgeMs?: number;
   /**
    * A copy with empty state. Called once for each cache, so that one options object can serve several.
-   * Without it the object itself is used, and using it in a second cache is an error.
+   * Without it the object itself is used, so give each cache its own.
    */
   fresh?(host: RuleHost): EvictionRule;
   onGet?(entry: RuleEntry): RuleAnswer | Promise<RuleAnswer>;

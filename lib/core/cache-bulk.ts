@@ -1,0 +1,165 @@
+import type { LoadContext, LookupOptions, ManyLoader } from './cache-options.js';
+import type { CacheKey } from './cache-key.js';
+import type { Clock } from './clock.js';
+import type { CacheState } from './cache-state.js';
+import { CacheWriter } from './cache-writer.js';
+import type { NewEntry, StoredEntry } from './entry.js';
+import { BulkLoadError, describe, InvalidOptionsError } from './errors.js';
+import type { LoadSettings } from './load-settings.js';
+import type { Loading } from './loading.js';
+import type { Lookup } from './lookup.js';
+import type { EntryAddress, OpenStorage, WriteOptions } from './storage.js';
+
+/** Operations on many keys: one round trip where the storage has one, single-flight per key all the same. */
+export class CacheBulk {
+  readonly #faults: CacheWriter;
+
+  constructor(
+    readonly storage: OpenStorage,
+    readonly loading: Loading,
+    readonly state: CacheState,
+    throws: boolean,
+  ) {
+    this.#faults = new CacheWriter(storage, loading, state, throws);
+  }
+
+  async read(at: readonly EntryAddress[], options: LookupOptions | undefined): Promise<(StoredEntry | undefined)[]> {
+    if (at.length === 0) return [];
+    try {
+      return await this.storage.readMany(at, options);
+    } catch (error) {
+      return this.#faults.degrade('getMany', error, at.map(() => undefined), at[0]);
+    }
+  }
+
+  async write(items: readonly (readonly [EntryAddress, NewEntry])[], tiers: WriteOptions | undefined): Promise<void> {
+    if (items.length === 0) return;
+    const fence = (): void => items.forEach(([at]) => this.loading.voidKey(at));
+    fence();
+    try {
+      if (items[0]![1].ttlMs === 0) await this.storage.removeMany(items.map(([at]) => at));
+      else {
+        await this.storage.writeMany(items, tiers);
+        for (const [at] of items) this.state.onWrite(at.key, at.scope);
+      }
+    } catch (error) {
+      this.#faults.degrade('setMany', error, undefined, items[0]![0]);
+    } finally {
+      fence();
+    }
+  }
+
+  async remove(at: readonly EntryAddress[]): Promise<number> {
+    if (at.length === 0) return 0;
+    const fence = (): void => at.forEach((one) => this.loading.voidKey(one));
+    fence();
+    try {
+      const removed = await this.storage.removeMany(at);
+      this.state.deletes += removed;
+      return removed;
+    } catch (error) {
+      return this.#faults.degrade('deleteMany', error, 0, at[0]);
+    } finally {
+      fence();
+    }
+  }
+
+  /**
+   * Values in order, in stored form. Each missing key is a load of its own (so that `getOrSet` and other bulk calls join
+   * it), but all loads that this call leads share one call of `loader`.
+   */
+  async obtain(
+    at: readonly EntryAddress[],
+    keys: readonly CacheKey[],
+    loader: ManyLoader<CacheKey, unknown>,
+    settings: LoadSettings,
+    judge: (entry: StoredEntry | undefined, at: EntryAddress) => Lookup<unknown>,
+  ): Promise<unknown[]> {
+    const entries = await this.read(at, settings.tiers);
+    const batch = new LoadBatch(loader, this.loading.platform.clock);
+    const pending = at.map(async (one, index) => {
+      const found = judge(entries[index], one);
+      if (found.hit) return found.value;
+      const id = `${one.scope.id}\n${one.key}`;
+      if (!this.loading.flights.find(id)) batch.expectOneMore();
+      const obtained = await this.loading.obtain({
+        at: one,
+        id,
+        settings,
+        stale: entries[index],
+        loader: (context) => batch.load(keys[index]!, context),
+      });
+      return obtained.value;
+    });
+    const results = await Promise.allSettled(pending);
+    if (results.some((result) => result.status === 'rejected')) throw failure(results, keys);
+    return results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
+  }
+}
+
+type Waiting = { key: CacheKey; resolve: (value: unknown) => void; reject: (error: unknown) => void };
+
+/** How long a batch waits for keys whose leases are slow to come. */
+const GATHER_MS = 5;
+
+/** Gathers the keys that one bulk call leads, and loads them with one call of its loader. */
+class LoadBatch {
+  #waiting: Waiting[] = [];
+  #expected = 0;
+  #callOff: (() => void) | undefined;
+
+  constructor(
+    readonly loader: ManyLoader<CacheKey, unknown>,
+    readonly clock: Clock,
+  ) {}
+
+  /** A load was launched, which will ask for its key unless it turns out a hit or busy elsewhere. */
+  expectOneMore(): void {
+    this.#expected++;
+  }
+
+  load(key: CacheKey, context: LoadContext): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ key, resolve, reject });
+      const isComplete = this.#waiting.length >= this.#expected;
+      if (isComplete) void this.#run(context);
+      else this.#callOff ??= this.clock.after(GATHER_MS, () => void this.#run(context));
+    });
+  }
+
+  async #run(context: LoadContext): Promise<void> {
+    const batch = this.#waiting;
+    this.#expected -= batch.length;
+    this.#waiting = [];
+    this.#callOff?.();
+    this.#callOff = undefined;
+    try {
+      const values = await this.loader(batch.map(({ key }) => key), context);
+      if (!Array.isArray(values) || values.length !== batch.length)
+        throw new InvalidOptionsError(
+          `getOrSetMany: the loader must return one value for each of its ${batch.length} keys, in their order; got ${describe(values)}.`,
+        );
+      batch.forEach(({ resolve, reject }, index) => {
+        const value: unknown = values[index];
+        if (isError(value)) reject(value);
+        else resolve(value);
+      });
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+}
+
+function isError(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object Error]' || value instanceof Error;
+}
+
+function failure(results: PromiseSettledResult<unknown>[], keys: readonly CacheKey[]): BulkLoadError {
+  const failed = keys.filter((_, index) => results[index]!.status === 'rejected');
+  const first = results.find((result): result is PromiseRejectedResult => result.status === 'rejected')!;
+  return new BulkLoadError(
+    `Loading ${failed.length} of ${keys.length} keys failed; the others are cached. First: ${describe(failed[0])}. See "results" for each key.`,
+    results,
+    { cause: first.reason },
+  );
+}

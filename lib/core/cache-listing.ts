@@ -1,0 +1,44 @@
+import { decodeKey, type CacheKey } from './cache-key.js';
+import type { ListedValue, ListingOptions } from './cache-options.js';
+import type { Clock } from './clock.js';
+import { globMatcher } from './glob.js';
+import type { OpenStorage } from './storage.js';
+import type { ScopeIds, ScopePath } from './scope.js';
+
+/** Listings: live entries only, in bounded batches, renewing nothing. */
+export class CacheListing {
+  constructor(
+    readonly storage: OpenStorage,
+    readonly clock: Clock,
+    readonly release: (stored: unknown) => unknown,
+  ) {}
+
+  async *keys(scope: ScopePath, options: ListingOptions | undefined): AsyncGenerator<CacheKey> {
+    const matches = keyMatcher(options?.match);
+    for await (const { address } of this.storage.list(scope, { deep: options?.deep ?? false, keysOnly: true })) {
+      const key = decodeKey(address.key);
+      if (matches(key)) yield key;
+    }
+  }
+
+  async *entries(scope: ScopePath, options: ListingOptions | undefined): AsyncGenerator<ListedValue> {
+    const matches = keyMatcher(options?.match);
+    for await (const { address, entry } of this.storage.list(scope, { deep: options?.deep ?? false })) {
+      const key = decodeKey(address.key);
+      if (!matches(key)) continue;
+      const { freshUntil, tags } = entry;
+      const expiresAt = freshUntil === Infinity ? Infinity : this.clock.now() + Math.round(freshUntil - this.clock.monotonic());
+      yield { key, scope: address.scope.toSelector() as 'global' | ScopeIds, value: this.release(entry.value), expiresAt, tags };
+    }
+  }
+}
+
+/** A glob looks at string keys, and at the first part of array keys when that is a string. */
+function keyMatcher(match: string | undefined): (key: CacheKey) => boolean {
+  if (match === undefined) return () => true;
+  const matches = globMatcher(match);
+  return (key) => {
+    const text = typeof key === 'string' ? key : key[0];
+    return typeof text === 'string' && matches(text);
+  };
+}

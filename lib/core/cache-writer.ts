@@ -1,0 +1,255 @@
+import type { ChangeOptions } from './cache-options.js';
+import type { CacheState } from './cache-state.js';
+import type { NewEntry, StoredEntry } from './entry.js';
+import { CacheError, describe, EntryNotFoundError, InvalidOptionsError, StorageUnavailableError } from './errors.js';
+import { isPromise } from './guard.js';
+import { checkedTags, type KeepSettings } from './load-settings.js';
+import type { Loading } from './loading.js';
+import type { Awaitable, ChangeResult, EntryAddress, OpenStorage, WriteOptions } from './storage.js';
+import { GLOBAL_SCOPE as ROOT, type ScopePath } from './scope.js';
+import type { ValuePolicy } from './value/value-policy.js';
+
+/**
+ * Everything that changes what is cached. Each change voids the loads it outdates before it starts, and once more when
+ * the storage has done it: a load that began in between may have read the old state (P5).
+ */
+export class CacheWriter {
+  constructor(
+    readonly storage: OpenStorage,
+    readonly loading: Loading,
+    readonly state: CacheState,
+    /** `onStorageError: 'throw'` */
+    readonly throws: boolean,
+  ) {}
+
+  set(at: EntryAddress, entry: NewEntry, tiers: WriteOptions | undefined): Promise<void> {
+    this.loading.voidKey(at);
+    const written = this.storage.write(at, entry, tiers);
+    if (isPromise(written)) return this.#finishSet(written, at);
+    if (written) this.state.onWrite(at.key, at.scope);
+    return Promise.resolve();
+  }
+
+  async delete(at: EntryAddress): Promise<boolean> {
+    const removed = await this.#fenced('delete', () => this.loading.voidKey(at), () => this.storage.remove(at), false, at);
+    if (removed) this.state.deletes++;
+    return removed;
+  }
+
+  /** `ttl: 0`: nothing is kept, not even what was there. */
+  async drop(at: EntryAddress): Promise<void> {
+    await this.delete(at);
+  }
+
+  async touch(at: EntryAddress, ttlMs: number): Promise<boolean> {
+    if (ttlMs === 0) return this.delete(at);
+    try {
+      return await this.storage.touch(at, ttlMs);
+    } catch (error) {
+      return this.degrade('touch', error, false, at);
+    }
+  }
+
+  /** Resolves to the stored form of the merged object. */
+  async merge(
+    at: EntryAddress,
+    patch: object,
+    keep: KeepSettings,
+    options: ChangeOptions | undefined,
+    values: ValuePolicy,
+  ): Promise<unknown> {
+    if (!isPlainObject(patch)) throw new InvalidOptionsError(`merge: the patch must be a plain object, got ${describe(patch)}.`);
+    const admitted = values.admit(patch, at.key) as object;
+    const mergeInto = (current: unknown): unknown => {
+      if (current === undefined) return admitted;
+      if (!isPlainObject(current))
+        throw new InvalidOptionsError(`merge: ${at.key} in scope ${at.scope} holds ${describe(current)}, not a plain object. Use set or update.`);
+      return mergeFields(current, admitted);
+    };
+    return this.#change('merge', at, mergeInto, keep, options, values);
+  }
+
+  /** Resolves to the stored form of the new value. */
+  async update(
+    at: EntryAddress,
+    change: (current: unknown) => unknown,
+    keep: KeepSettings,
+    options: ChangeOptions | undefined,
+    values: ValuePolicy,
+  ): Promise<unknown> {
+    return this.#change('update', at, (current) => change(current === undefined ? undefined : values.release(current)), keep, options, values);
+  }
+
+  async increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
+    if (typeof by !== 'number' || !Number.isFinite(by))
+      throw new InvalidOptionsError(`increment: "by" must be a finite number, got ${describe(by)}.`);
+    if (ttlMs === 0) throw new InvalidOptionsError('increment: a counter with ttl 0 would never be kept; give it a ttl above 0.');
+    try {
+      this.loading.voidKey(at);
+      const sum = await this.storage.increment(at, by, ttlMs);
+      this.loading.voidKey(at);
+      this.state.onWrite(at.key, at.scope);
+      return sum;
+    } catch (error) {
+      throw this.#honest('increment', error, at);
+    }
+  }
+
+  evictScope(scope: ScopePath): Promise<number> {
+    return this.#fenced('evictScope', () => this.loading.voidScope(scope), () => this.storage.evictScope(scope), 0, undefined, scope);
+  }
+
+  async evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
+    const checked = checkedTags(tags);
+    if (checked.length === 0) return 0;
+    const suspect = (): void => this.loading.suspectTags(scope, checked);
+    return this.#fenced('evictTags', suspect, () => this.storage.evictTags(scope, checked), 0, undefined, scope);
+  }
+
+  async expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
+    const checked = tags === undefined ? undefined : checkedTags(tags);
+    if (checked?.length === 0) return 0;
+    const fence = (): void => (checked ? this.loading.suspectTags(scope, checked) : this.loading.voidScope(scope));
+    return this.#fenced('expire', fence, () => this.storage.expire(scope, checked), 0, undefined, scope);
+  }
+
+  async clear(): Promise<void> {
+    const fence = (): void => this.loading.voidScope(ROOT);
+    await this.#fenced('clear', fence, () => this.storage.clear(), undefined);
+  }
+
+  /** Live entries in all, -1 when the storage cannot say. */
+  async countOrUnknown(): Promise<number> {
+    try {
+      return await this.storage.count(ROOT);
+    } catch (error) {
+      this.#report('count', error, undefined, undefined);
+      return -1;
+    }
+  }
+
+  /**
+   * What a failed operation comes to: `fallback`, or a StorageUnavailableError under `onStorageError: 'throw'`.
+   * Errors that are the caller's (a value that cannot be stored, an unsupported call) always go through.
+   */
+  degrade<T>(during: string, error: unknown, fallback: T, at?: EntryAddress, scope?: ScopePath): T {
+    if (error instanceof CacheError && error.code !== 'STORAGE_UNAVAILABLE') throw error;
+    this.#report(during, error, at, scope);
+    if (this.throws) throw this.#unavailable(during, error, at, scope);
+    return fallback;
+  }
+
+  async #finishSet(written: Promise<boolean>, at: EntryAddress): Promise<void> {
+    try {
+      if (await written) this.state.onWrite(at.key, at.scope);
+    } catch (error) {
+      this.degrade('set', error, undefined, at);
+    } finally {
+      this.loading.voidKey(at);
+    }
+  }
+
+  async #fenced<T>(
+    during: string,
+    fence: () => void,
+    act: () => Awaitable<T>,
+    fallback: T,
+    at?: EntryAddress,
+    scope?: ScopePath,
+  ): Promise<T> {
+    fence();
+    try {
+      const result = act();
+      return isPromise(result) ? await result : result;
+    } catch (error) {
+      return this.degrade(during, error, fallback, at, scope);
+    } finally {
+      fence();
+    }
+  }
+
+  async #change(
+    during: string,
+    at: EntryAddress,
+    next: (current: unknown) => unknown,
+    keep: KeepSettings,
+    options: ChangeOptions | undefined,
+    values: ValuePolicy,
+  ): Promise<unknown> {
+    if (keep.ttlMs === 0) throw new InvalidOptionsError(`${during}: ttl 0 would keep nothing; use delete, or give a ttl above 0.`);
+    const beforeWrite = (): void => this.loading.voidKey(at);
+    try {
+      beforeWrite();
+      const result = await this.storage.change(at, (current) => {
+        if (current === undefined && options?.mustExist === true) throw notFound(during, at);
+        return whenNext(next(current?.value), (value) => ({
+          write: entryOf(during === 'merge' ? value : values.admit(value, at.key), keep, current, options),
+          beforeWrite,
+        }));
+      });
+      beforeWrite();
+      this.state.onWrite(at.key, at.scope);
+      return 'write' in result ? result.write.value : undefined;
+    } catch (error) {
+      throw this.#honest(during, error, at);
+    }
+  }
+
+  /** Atomic operations have no honest degraded answer, so a storage fault rejects them in either mode. */
+  #honest(during: string, error: unknown, at: EntryAddress): unknown {
+    if (!isStorageFault(error)) return error;
+    this.#report(during, error, at, undefined);
+    return this.#unavailable(during, error, at, undefined);
+  }
+
+  #report(during: string, error: unknown, at: EntryAddress | undefined, scope: ScopePath | undefined): void {
+    const where = at?.scope ?? scope;
+    this.state.onFault({ during, storage: this.storage.type, error, ...(at && { key: at.key }), ...(where && { scope: where }) });
+  }
+
+  #unavailable(during: string, error: unknown, at?: EntryAddress, scope?: ScopePath): StorageUnavailableError {
+    if (error instanceof StorageUnavailableError) return error;
+    const what = at ? `${at.key} in scope ${at.scope}` : `scope ${scope ?? 'global'}`;
+    return new StorageUnavailableError(
+      `${during} of ${what} failed on the ${this.storage.type} storage: ${error instanceof Error ? error.message : describe(error)}. Check that the storage is reachable.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Whether the storage is to blame, rather than what the caller passed in or its own function threw. */
+function isStorageFault(error: unknown): boolean {
+  return error instanceof StorageUnavailableError;
+}
+
+function notFound(during: string, at: EntryAddress): EntryNotFoundError {
+  return new EntryNotFoundError(`${during}: there is no live entry ${at.key} in scope ${at.scope}, and mustExist was asked for. Nothing was created.`);
+}
+
+function whenNext(value: unknown, then: (value: unknown) => ChangeResult): Awaitable<ChangeResult> {
+  return isPromise(value as Awaitable<unknown>) ? (value as Promise<unknown>).then(then) : then(value);
+}
+
+/** Sliding and tags carry over from the current entry unless the call names its own. */
+function entryOf(value: unknown, keep: KeepSettings, current: StoredEntry | undefined, options: ChangeOptions | undefined): NewEntry {
+  return {
+    value,
+    ttlMs: keep.ttlMs,
+    graceMs: keep.graceMs,
+    sliding: options?.sliding ?? current?.sliding ?? keep.sliding,
+    tags: options?.tags ? keep.tags : (current?.tags ?? keep.tags),
+  };
+}
+
+function isPlainObject(value: unknown): value is object {
+  return Object.prototype.toString.call(value) === '[object Object]' && !isPromise(value as Awaitable<unknown>);
+}
+
+/** Defines rather than assigns, so that an own `__proto__` field stays a field. Neither input changes: both are stored forms. */
+function mergeFields(current: object, patch: object): object {
+  const merged: object = {};
+  for (const source of [current, patch])
+    for (const [name, value] of Object.entries(source))
+      Object.defineProperty(merged, name, { value, writable: true, enumerable: true, configurable: true });
+  return merged;
+}

@@ -1,0 +1,469 @@
+import { CacheBulk } from './cache-bulk.js';
+import type { CacheKey } from './cache-key.js';
+import { encodeKey } from './cache-key.js';
+import { CacheListing } from './cache-listing.js';
+import { CacheMap } from './cache-map.js';
+import type {
+  CacheOptions,
+  CacheStats,
+  ChangeOptions,
+  GetOptions,
+  IncrementOptions,
+  ListedValue,
+  ListingOptions,
+  Loader,
+  LoadOptions,
+  LookupOptions,
+  ManyLoader,
+  ScopeOption,
+  SetOptions,
+  TouchOptions,
+} from './cache-options.js';
+import { CacheState } from './cache-state.js';
+import { CacheWriter } from './cache-writer.js';
+import { toMs, type Duration } from './duration.js';
+import type { StoredEntry } from './entry.js';
+import { isPromise } from './guard.js';
+import { jittered, keepSettings, loadSettings, type LoadSettings } from './load-settings.js';
+import { Loading, type LoadRequest, type Obtained } from './loading.js';
+import { MISS, type Lookup } from './lookup.js';
+import { resolveOptions, type ResolvedOptions } from './options.js';
+import { openStorage } from './open-storage.js';
+import { ScopedCache } from './scoped-cache.js';
+import { GLOBAL_SCOPE, type ScopeContext, type ScopeIds, type ScopePath, type ScopeSelector, type ScopeTree } from './scope.js';
+import type { CacheStorage, EntryAddress, OpenStorage, Platform } from './storage.js';
+import { valuePolicy, type ValuePolicy } from './value/value-policy.js';
+
+/** What `getOrSetDetailed` tells beside the value. */
+export interface LoadReport<T> {
+  readonly value: T;
+  /** `hit`: fresh from the cache; `stale`: past its TTL; `loaded`: this call ran the loader; `joined`: another call's load. */
+  readonly outcome: 'hit' | 'stale' | 'loaded' | 'joined';
+  /** Whether the value is in the cache now, as far as this call knows. */
+  readonly stored: boolean;
+  /** Ms since the epoch; `undefined` when it is not stored. */
+  readonly expiresAt: number | undefined;
+}
+
+/**
+ * A scoped cache: encode the key, read, judge, load, store, in this order and nowhere else.
+ *
+ * Every method rejects with InvalidKeyError, UnknownScopeError, MissingScopeError or InvalidDurationError for bad input,
+ * and then has changed nothing. Storage faults follow the `onStorageError` option (P12, P13).
+ */
+export class Cache {
+  /** The `namespace` option. */
+  readonly namespace: string;
+  /** The scope levels of this cache. */
+  readonly scopes: ScopeTree;
+  /** The `enabled` option. */
+  readonly enabled: boolean;
+  readonly #options: ResolvedOptions;
+  readonly #platform: Platform;
+  readonly #context: ScopeContext | undefined;
+  readonly #state: CacheState;
+  readonly #storage: OpenStorage;
+  readonly #values: ValuePolicy;
+  readonly #loading: Loading;
+  readonly #writer: CacheWriter;
+  readonly #listing: CacheListing;
+  readonly #bulk: CacheBulk;
+  /** Turns what a read found into what a caller may have (P11). */
+  readonly #release: (stored: unknown) => unknown;
+
+  /**
+   * @param options see {@link CacheOptions}
+   * @param platform clock, digest and randomness
+   * @param context where level names find their ids; without it only explicit ids work
+   * @param defaultStorage used when `options.storage` is omitted
+   */
+  constructor(options: CacheOptions, platform: Platform, context: ScopeContext | undefined, defaultStorage: () => CacheStorage) {
+    this.#options = resolveOptions(options, defaultStorage);
+    this.#platform = platform;
+    this.#context = context;
+    this.namespace = this.#options.namespace;
+    this.scopes = this.#options.scopes;
+    this.enabled = this.#options.enabled;
+    this.#state = new CacheState(this.#options.listener);
+    this.#values = valuePolicy(this.#options.isolation, this.#options.codecs);
+    this.#storage = openStorage(this.#options, platform, this.#state);
+    this.#release = this.#releaser();
+    this.#loading = new Loading(this.#storage, this.#values, platform, this.#state);
+    this.#writer = new CacheWriter(this.#storage, this.#loading, this.#state, this.#options.throws);
+    this.#listing = new CacheListing(this.#storage, platform.clock, this.#release);
+    this.#bulk = new CacheBulk(this.#storage, this.#loading, this.#state, this.#options.throws);
+  }
+
+  /** The cached value, or `default` (or `undefined`) on a miss. Use {@link lookup} where `undefined` may be a value. */
+  get<T = unknown>(key: CacheKey, options?: GetOptions<T>): Promise<T | undefined> {
+    try {
+      const at = this.#addressOf(key, options);
+      const found = this.#storage.read(at, options);
+      if (isPromise(found)) return this.#whenRead(found, at).then((entry) => this.#valueOf<T>(entry, at, options));
+      return Promise.resolve(this.#valueOf<T>(found, at, options));
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /** A read that tells a miss from every value: `{ hit: true, value, expiresAt, stale, tags }` or `{ hit: false }`. */
+  async lookup<T = unknown>(key: CacheKey, options?: LookupOptions): Promise<Lookup<T>> {
+    const at = this.#addressOf(key, options);
+    const entry = await this.#whenRead(this.#storage.read(at, options), at);
+    return this.#lookupOf<T>(entry, at, options?.allowStale === true);
+  }
+
+  /** Whether there is a live entry. Agrees with `get`; does not count as a read and renews nothing. */
+  async has(key: CacheKey, options?: LookupOptions): Promise<boolean> {
+    const at = this.#addressOf(key, options);
+    const entry = await this.#whenRead(this.#storage.read(at, { ...options, peek: true }), at);
+    return entry !== undefined && (this.#isFresh(entry) || options?.allowStale === true);
+  }
+
+  /**
+   * Stores a value, whatever was there before.
+   * @throws SerializationError naming what in the value cannot be stored; the old entry stays then
+   */
+  set<T = unknown>(key: CacheKey, value: T, options?: SetOptions): Promise<void> {
+    try {
+      const at = this.#addressOf(key, options);
+      const { ttlMs, graceMs, sliding, tags, jitter, tiers } = keepSettings(this.#options.defaults, options);
+      if (ttlMs === 0) return this.#writer.drop(at);
+      const life = jittered(ttlMs, jitter, this.#platform.random);
+      const entry = { value: this.#values.admit(value, at.key), ttlMs: life, graceMs, sliding, tags };
+      return this.#writer.set(at, entry, tiers);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /**
+   * The cached value, or what `loader` makes of a miss. One load per key at a time; its error reaches all who wait,
+   * nothing is stored, and the next call tries again. See docs/loading.md for timeouts, grace and refreshes.
+   */
+  getOrSet<T = unknown>(key: CacheKey, loader: Loader<T>, options?: LoadOptions): Promise<T> {
+    try {
+      const at = this.#addressOf(key, options);
+      const settings = loadSettings(this.#options.defaults, options);
+      const found = this.#storage.read(at, settings.tiers);
+      if (!isPromise(found)) {
+        if (found !== undefined && this.#isFresh(found)) return Promise.resolve(this.#freshHit(found, at, loader, settings) as T);
+        return this.#obtain(at, loader, settings, found).then((obtained) => this.#values.release(obtained.value) as T);
+      }
+      return this.#readThrough(found, at, loader, settings).then((report) => report.value as T);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /** {@link getOrSet}, telling also where the value came from. Decorators and `Cache-Status` are built on it. */
+  async getOrSetDetailed<T = unknown>(key: CacheKey, loader: Loader<T>, options?: LoadOptions): Promise<LoadReport<T>> {
+    const at = this.#addressOf(key, options);
+    const settings = loadSettings(this.#options.defaults, options);
+    return (await this.#readThrough(this.#storage.read(at, settings.tiers), at, loader, settings)) as LoadReport<T>;
+  }
+
+  /** Removes an entry; `true` only when it was live. */
+  async delete(key: CacheKey, options?: ScopeOption): Promise<boolean> {
+    return this.#writer.delete(this.#addressOf(key, options));
+  }
+
+  /** Gives a live entry a new TTL from now without rewriting its value; `false` when there is none. `ttl: 0` removes it. */
+  async touch(key: CacheKey, options?: TouchOptions): Promise<boolean> {
+    const at = this.#addressOf(key, options);
+    return this.#writer.touch(at, options?.ttl === undefined ? this.#options.defaults.ttlMs : toMs(options.ttl, 'ttl'));
+  }
+
+  /**
+   * Atomically merges `patch` into an object, top-level fields only, and returns the result, which gets a full TTL.
+   * A missing or expired entry starts from the patch alone.
+   * @throws EntryNotFoundError with `mustExist` and no live entry
+   * @throws InvalidOptionsError when the patch or the cached value is no plain object
+   */
+  async merge<T extends object = Record<string, unknown>>(key: CacheKey, patch: Partial<T>, options?: ChangeOptions): Promise<T> {
+    const at = this.#addressOf(key, options);
+    const keep = keepSettings(this.#options.defaults, options);
+    return this.#values.release(await this.#writer.merge(at, patch, keep, options, this.#values)) as T;
+  }
+
+  /** Atomic read-modify-write. `change` may run more than once, so it must have no side effects. Returns the new value. */
+  async update<T = unknown>(key: CacheKey, change: (current: T | undefined) => T | Promise<T>, options?: ChangeOptions): Promise<T> {
+    const at = this.#addressOf(key, options);
+    const keep = keepSettings(this.#options.defaults, options);
+    const changed = await this.#writer.update(at, change as (current: unknown) => unknown, keep, options, this.#values);
+    return this.#values.release(changed) as T;
+  }
+
+  /** Adds `by` (default 1) atomically and returns the sum. A new counter starts at 0 and gets the TTL; later calls keep its expiry. */
+  async increment(key: CacheKey, options?: IncrementOptions): Promise<number> {
+    const at = this.#addressOf(key, options);
+    const ttlMs = options?.ttl === undefined ? this.#options.defaults.ttlMs : toMs(options.ttl, 'ttl');
+    return this.#writer.increment(at, options?.by ?? 1, ttlMs);
+  }
+
+  /** Values in the order of `keys`, `undefined` for each miss. One round trip on storages that have one. */
+  async getMany<T = unknown>(keys: readonly CacheKey[], options?: LookupOptions): Promise<(T | undefined)[]> {
+    const at = keys.map((key) => this.#addressOf(key, options));
+    const entries = await this.#bulk.read(at, options);
+    return entries.map((entry, index) => this.#valueOf<T>(entry, at[index]!, options));
+  }
+
+  /** Stores several values with the same options, in one round trip where possible. All are checked before any is stored. */
+  async setMany<T = unknown>(
+    values: Iterable<readonly [CacheKey, T]> | Readonly<Record<string, T>>,
+    options?: SetOptions,
+  ): Promise<void> {
+    const pairs = Symbol.iterator in values ? [...(values as Iterable<readonly [CacheKey, T]>)] : Object.entries(values);
+    const keep = keepSettings(this.#options.defaults, options);
+    const items = pairs.map(([key, value]) => {
+      const at = this.#addressOf(key, options);
+      const ttlMs = jittered(keep.ttlMs, keep.jitter, this.#platform.random);
+      return [at, { ...keep, ttlMs, value: this.#values.admit(value, at.key) }] as const;
+    });
+    await this.#bulk.write(items, keep.tiers);
+  }
+
+  /** How many live entries it removed. */
+  async deleteMany(keys: readonly CacheKey[], options?: ScopeOption): Promise<number> {
+    return this.#bulk.remove(keys.map((key) => this.#addressOf(key, options)));
+  }
+
+  /**
+   * Values in the order of `keys`; `loader` is called once, with the missing keys only. Single-flight per key is shared
+   * with {@link getOrSet}.
+   * @throws BulkLoadError when some keys failed; the others are stored, and its `results` tell which
+   */
+  async getOrSetMany<T = unknown, K extends CacheKey = string>(
+    keys: readonly K[],
+    loader: ManyLoader<K, T>,
+    options?: LoadOptions,
+  ): Promise<T[]> {
+    const at = keys.map((key) => this.#addressOf(key, options));
+    const settings = loadSettings(this.#options.defaults, options);
+    const values = await this.#bulk.obtain(at, keys, loader as ManyLoader<CacheKey, unknown>, settings, (entry, where) =>
+      this.#lookupOf(entry, where, false),
+    );
+    return values.map((value) => this.#values.release(value) as T);
+  }
+
+  /**
+   * Looks for the key at `scope` and at every wider one up to global, nearest first, in one round trip, and says where it
+   * was found. For settings with defaults at each level.
+   */
+  async getInherited<T = unknown>(
+    key: CacheKey,
+    options?: LookupOptions,
+  ): Promise<(Lookup<T> & { readonly hit: true; readonly scope: ScopeSelector }) | typeof MISS> {
+    const nearest = this.#addressOf(key, options);
+    const at = nearest.scope.lineage().map((scope) => ({ scope, key: nearest.key }));
+    const entries = await this.#bulk.read(at, options);
+    const index = entries.findIndex((entry) => entry !== undefined && (options?.allowStale === true || this.#isFresh(entry)));
+    const found = this.#lookupOf<T>(entries[index], at[index] ?? nearest, options?.allowStale === true);
+    return found.hit ? { ...found, scope: at[index]!.scope.toSelector() } : MISS;
+  }
+
+  /** Removes everything in the scope and below it, at once. Returns how many live entries that were. */
+  async evictScope(scope: ScopeSelector): Promise<number> {
+    return this.#writer.evictScope(this.#pathOf(scope));
+  }
+
+  /** Removes the entries in the scope's subtree that carry at least one of the tags. Returns how many live ones that were. */
+  async evictTags(tags: string | readonly string[], options?: ScopeOption): Promise<number> {
+    return this.#writer.evictTags(this.#pathOf(options?.scope), typeof tags === 'string' ? [tags] : tags);
+  }
+
+  /** Makes everything in the scope's subtree stale: no hit any more, but within its grace it may still serve. */
+  async expireScope(scope: ScopeSelector): Promise<number> {
+    return this.#writer.expire(this.#pathOf(scope), undefined);
+  }
+
+  /** {@link expireScope}, only for entries that carry at least one of the tags. */
+  async expireTags(tags: string | readonly string[], options?: ScopeOption): Promise<number> {
+    return this.#writer.expire(this.#pathOf(options?.scope), typeof tags === 'string' ? [tags] : tags);
+  }
+
+  /** Removes all entries of this cache's namespace and nothing else (P14), and starts the statistics anew. */
+  async clear(): Promise<void> {
+    await this.#writer.clear();
+    this.#state.reset();
+  }
+
+  /** Keys of live entries, in no particular order. Renews nothing. Entries written meanwhile may or may not be among them. */
+  keys(options?: ListingOptions): AsyncIterable<CacheKey> {
+    return this.#listing.keys(this.#pathOf(options?.scope), options);
+  }
+
+  /** Live entries with their scope, value, expiry and tags. */
+  entries<T = unknown>(options?: ListingOptions): AsyncIterable<ListedValue<T>> {
+    return this.#listing.entries(this.#pathOf(options?.scope), options) as AsyncIterable<ListedValue<T>>;
+  }
+
+  /** How many live entries the scope's subtree holds. */
+  async size(options?: ScopeOption): Promise<number> {
+    return this.#storage.count(this.#pathOf(options?.scope));
+  }
+
+  /** Reclaims expired entries now rather than at the next sweep; returns how many. */
+  async removeExpired(): Promise<number> {
+    return this.#storage.removeExpired();
+  }
+
+  /** Removes entries of the scope's subtree that nobody has read or written for longer than `idle`; returns how many. */
+  async removeIdle(idle: Duration, options?: ScopeOption): Promise<number> {
+    return this.#storage.removeIdle(this.#pathOf(options?.scope), toMs(idle, 'idle'));
+  }
+
+  /** Figures since the cache was made or cleared. */
+  async stats(): Promise<CacheStats> {
+    const { hits, misses, staleHits, loads, loadErrors, sets, deletes, evictions, errors } = this.#state;
+    const reads = hits + misses;
+    return {
+      hits,
+      misses,
+      hitRate: reads === 0 ? 0 : hits / reads,
+      staleHits,
+      loads,
+      loadErrors,
+      sets,
+      deletes,
+      evictions: { ...evictions },
+      errors,
+      storageType: this.#storage.type,
+      totalKeys: await this.#writer.countOrUnknown(),
+      storage: this.#storage.figures?.() ?? {},
+    };
+  }
+
+  /** This cache seen from one scope: the same methods without `scope`. Level names are resolved anew by each call. */
+  in(scope: ScopeSelector): ScopedCache {
+    if (typeof scope !== 'string') this.#pathOf(scope);
+    return new ScopedCache(this, scope);
+  }
+
+  /** A scope as a Map with asynchronous methods. */
+  asMap<V = unknown>(scope: ScopeSelector = 'global'): CacheMap<V> {
+    return new CacheMap<V>(this, scope);
+  }
+
+  /** Runs `work` with these ids answering for level names, for jobs, queues and scripts. Follows every await inside. */
+  runInScope<T>(ids: ScopeIds, work: () => T): T {
+    this.#pathOf(ids);
+    return this.#context ? this.#context.run(ids, work) : work();
+  }
+
+  /** Stops background work and closes what the storage opened. Idempotent. */
+  async close(): Promise<void> {
+    this.#loading.close(new Error('The cache is closed.'));
+    await this.#storage.close();
+  }
+
+  /** @internal for snapshots, tools and tests: the open storage. */
+  get storage(): OpenStorage {
+    return this.#storage;
+  }
+
+  /** @internal loads under way here; 0 when idle (P16). */
+  get loadsUnderWay(): number {
+    return this.#loading.flights.size;
+  }
+
+  #addressOf(key: CacheKey, options: (ScopeOption & { type?: unknown }) | undefined): EntryAddress {
+    if (options === undefined) return { scope: GLOBAL_SCOPE, key: encodeKey(key) };
+    const type = options.type as (() => (abstract new (...args: never[]) => unknown) | undefined) | undefined;
+    if (type !== undefined) this.#registerType(type);
+    return { scope: this.#pathOf(options.scope), key: encodeKey(key) };
+  }
+
+  #registerType(type: () => (abstract new (...args: never[]) => unknown) | undefined): void {
+    const named = type();
+    if (named !== undefined) this.#options.codecs.registerType(named as new () => unknown);
+  }
+
+  #pathOf(scope: ScopeSelector | undefined): ScopePath {
+    return scope === undefined ? GLOBAL_SCOPE : this.scopes.pathOf(scope, this.#context);
+  }
+
+  #releaser(): (stored: unknown) => unknown {
+    if (this.#storage.holds === 'values') return (stored) => this.#values.release(stored);
+    // Values made from bytes belong to nobody else yet; only 'frozen' has something left to do.
+    return this.#options.isolation === 'frozen'
+      ? (stored) => this.#values.release(this.#values.admit(stored, 'value'))
+      : (stored) => stored;
+  }
+
+  /** Entries without grace were judged by the storage already; the clock is asked only for the others. */
+  #isFresh(entry: StoredEntry): boolean {
+    return entry.freshUntil === entry.staleUntil || this.#platform.clock.monotonic() < entry.freshUntil;
+  }
+
+  #valueOf<T>(entry: StoredEntry | undefined, at: EntryAddress, options: { default?: T; allowStale?: boolean } | undefined): T | undefined {
+    if (entry !== undefined) {
+      const fresh = this.#isFresh(entry);
+      if (fresh || options?.allowStale === true) {
+        this.#state.onHit(at.key, at.scope, !fresh);
+        return this.#release(entry.value) as T;
+      }
+    }
+    this.#state.onMiss(at.key, at.scope);
+    return options?.default;
+  }
+
+  #lookupOf<T>(entry: StoredEntry | undefined, at: EntryAddress, allowStale: boolean): Lookup<T> {
+    const fresh = entry !== undefined && this.#isFresh(entry);
+    if (entry === undefined || !(fresh || allowStale)) {
+      this.#state.onMiss(at.key, at.scope);
+      return MISS;
+    }
+    this.#state.onHit(at.key, at.scope, !fresh);
+    return { hit: true, value: this.#release(entry.value) as T, expiresAt: this.#wallTime(entry.freshUntil), stale: !fresh, tags: entry.tags };
+  }
+
+  async #readThrough(
+    found: StoredEntry | undefined | Promise<StoredEntry | undefined>,
+    at: EntryAddress,
+    loader: Loader<unknown>,
+    settings: LoadSettings,
+  ): Promise<LoadReport<unknown>> {
+    const entry = isPromise(found) ? await this.#whenRead(found, at) : found;
+    if (entry !== undefined && this.#isFresh(entry)) {
+      const value = this.#freshHit(entry, at, loader, settings);
+      return { value, outcome: 'hit', stored: true, expiresAt: this.#wallTime(entry.freshUntil) };
+    }
+    const obtained = await this.#obtain(at, loader, settings, entry);
+    const expiresAt = obtained.freshUntil === undefined ? undefined : this.#wallTime(obtained.freshUntil);
+    return { value: this.#values.release(obtained.value), outcome: obtained.outcome, stored: obtained.stored, expiresAt };
+  }
+
+  #freshHit(entry: StoredEntry, at: EntryAddress, loader: Loader<unknown>, settings: LoadSettings): unknown {
+    this.#state.onHit(at.key, at.scope, false);
+    const value = this.#release(entry.value);
+    if (settings.refreshAhead !== undefined || settings.earlyExpiration !== undefined) {
+      if (this.#loading.isDueEarly(entry, settings, this.#platform.clock.monotonic()))
+        this.#loading.refresh(requestOf(at, loader, settings, entry));
+    }
+    return value;
+  }
+
+  async #obtain(at: EntryAddress, loader: Loader<unknown>, settings: LoadSettings, stale: StoredEntry | undefined): Promise<Obtained> {
+    const obtained = await this.#loading.obtain(requestOf(at, loader, settings, stale));
+    if (obtained.outcome === 'stale') this.#state.onHit(at.key, at.scope, true);
+    else this.#state.onMiss(at.key, at.scope);
+    return obtained;
+  }
+
+  /** A failed read is a miss, or an error, as `onStorageError` says. */
+  #whenRead(found: StoredEntry | undefined | Promise<StoredEntry | undefined>, at: EntryAddress): Promise<StoredEntry | undefined> {
+    if (!isPromise(found)) return Promise.resolve(found);
+    return found.catch((error: unknown) => this.#writer.degrade('read', error, undefined, at));
+  }
+
+  #wallTime(monotonic: number): number {
+    if (monotonic === Infinity) return Infinity;
+    const { clock } = this.#platform;
+    return clock.now() + Math.round(monotonic - clock.monotonic());
+  }
+}
+
+function requestOf(at: EntryAddress, loader: Loader<unknown>, settings: LoadSettings, stale: StoredEntry | undefined): LoadRequest {
+  return { at, id: `${at.scope.id}\n${at.key}`, loader, settings, stale };
+}

@@ -1,0 +1,71 @@
+import type { LoadContext } from './cache-options.js';
+import { toMs, type Duration } from './duration.js';
+import { checkedTags, type LoadSettings } from './load-settings.js';
+import type { Lookup } from './lookup.js';
+
+/** What a loader is given, and what it decided: see {@link LoadContext}. One for each load. */
+export class LoadPlan implements LoadContext {
+  #controller: AbortController | undefined;
+  #ttlMs: number;
+  #graceMs: number;
+  #tags: readonly string[];
+  #stores = true;
+  #readStale: () => Lookup<unknown>;
+
+  constructor(
+    readonly settings: LoadSettings,
+    readStale: () => Lookup<unknown>,
+  ) {
+    this.#ttlMs = settings.ttlMs;
+    this.#graceMs = settings.graceMs;
+    this.#tags = settings.tags;
+    this.#readStale = readStale;
+  }
+
+  /** Made on first use: most loaders never look at it. */
+  get signal(): AbortSignal {
+    return (this.#controller ??= new AbortController()).signal;
+  }
+
+  get stale(): Lookup<unknown> {
+    return this.#readStale();
+  }
+
+  setTtl(ttl: Duration): void {
+    this.#ttlMs = toMs(ttl, 'ttl');
+  }
+
+  addTags(...tags: string[]): void {
+    this.#tags = checkedTags([...this.#tags, ...tags]);
+  }
+
+  skipStore(): void {
+    this.#stores = false;
+  }
+
+  /** A negative result gets no grace: "not found" must not outlive its TTL because the source is down. */
+  negative(ttl: Duration): void {
+    this.#ttlMs = toMs(ttl, 'negative');
+    this.#graceMs = 0;
+  }
+
+  abort(reason: unknown): void {
+    (this.#controller ??= new AbortController()).abort(reason);
+  }
+
+  get stores(): boolean {
+    return this.#stores && this.#ttlMs > 0;
+  }
+
+  get ttlMs(): number {
+    return this.#ttlMs;
+  }
+
+  get graceMs(): number {
+    return this.#graceMs;
+  }
+
+  get tags(): readonly string[] {
+    return this.#tags;
+  }
+}

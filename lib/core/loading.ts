@@ -1,0 +1,297 @@
+import type { Loader } from './cache-options.js';
+import type { CacheState } from './cache-state.js';
+import type { NewEntry, StoredEntry } from './entry.js';
+import { LoadTimeoutError } from './errors.js';
+import { Flights, type Flight } from './flights.js';
+import { isPromise } from './guard.js';
+import { LoadNotes } from './load-notes.js';
+import { LoadPlan } from './load-plan.js';
+import { jittered, type LoadSettings } from './load-settings.js';
+import { MISS, type Lookup } from './lookup.js';
+import type { EntryAddress, Lease, Leases, OpenStorage, Platform } from './storage.js';
+import type { ScopePath } from './scope.js';
+import type { ValuePolicy } from './value/value-policy.js';
+
+/** How a load ended, shared by all who waited for it. */
+export interface Landing {
+  /** In admitted form: each caller releases a copy of its own. */
+  readonly value: unknown;
+  readonly from: 'loader' | 'storage';
+  readonly stored: boolean;
+  /** Its key was written or evicted meanwhile: callers who came after that must not use it. */
+  readonly fenced: boolean;
+  /** Monotonic ms; `undefined` when it was not stored. */
+  readonly freshUntil: number | undefined;
+  readonly tags: readonly string[];
+}
+
+/** What a caller of `obtain` gets. */
+export interface Obtained extends Landing {
+  readonly outcome: 'loaded' | 'joined' | 'stale';
+}
+
+/** One load as asked for by a caller. */
+export interface LoadRequest {
+  readonly at: EntryAddress;
+  readonly id: string;
+  readonly loader: Loader<unknown>;
+  readonly settings: LoadSettings;
+  /** The entry past its TTL but within its grace, when the read found one. */
+  readonly stale: StoredEntry | undefined;
+}
+
+/** Rounds in which a joined flight turned out fenced before a caller loads on its own. */
+const JOIN_ROUNDS_MAX = 8;
+
+/**
+ * Read-through loading: at most one load per key here (flights) and in the fleet (leases), fenced on both levels (P5, P9),
+ * with stale values as the way out when a source fails or is slow.
+ */
+export class Loading {
+  readonly flights = new Flights<Landing>();
+  readonly notes: LoadNotes;
+  readonly #plans = new Set<LoadPlan>();
+
+  constructor(
+    readonly storage: OpenStorage,
+    readonly values: ValuePolicy,
+    readonly platform: Platform,
+    readonly state: CacheState,
+  ) {
+    this.notes = new LoadNotes(platform.clock);
+  }
+
+  /** The value for a key that the storage had no fresh entry for. Rejects with the loader's error, or LoadTimeoutError. */
+  async obtain(request: LoadRequest): Promise<Obtained> {
+    const note = this.notes.find(request.id);
+    if (note?.failure) throw note.failure.error;
+    if (note && request.stale) return this.#fromStale(request.stale);
+    for (let round = 0; ; round++) {
+      const joined = round < JOIN_ROUNDS_MAX ? this.flights.find(request.id) : undefined;
+      if (!joined) return this.#wait(request, this.#launch(request, false), 'loaded');
+      // An eviction on another node, or of a tag, shows only at landing: whoever joined may have come after it.
+      const mayBeLate = joined.isSuspect || this.storage.leases !== undefined;
+      const obtained = await this.#wait(request, joined, 'joined');
+      const cameTooLate = obtained.fenced && mayBeLate;
+      if (obtained.outcome === 'stale' || !cameTooLate) return obtained;
+      this.flights.detach(joined);
+    }
+  }
+
+  /** Starts a refresh of a fresh entry in the background, unless a load of it runs already. */
+  refresh(request: LoadRequest): void {
+    if (this.flights.find(request.id) || this.notes.find(request.id)) return;
+    this.#launch(request, true);
+  }
+
+  /** Whether a hit is late enough in its life to refresh ahead of time. */
+  isDueEarly(entry: StoredEntry, settings: LoadSettings, now: number): boolean {
+    if (entry.ttlMs === Infinity) return false;
+    if (settings.refreshAhead !== undefined && now >= entry.freshUntil - entry.ttlMs * (1 - settings.refreshAhead)) return true;
+    if (settings.earlyExpiration === undefined) return false;
+    // XFetch (Vattani, Chierichetti, Lowenstein, VLDB 2015): the load's own duration says how early is early enough.
+    const loadMs = entry.loadMs ?? 0;
+    return now - loadMs * settings.earlyExpiration * Math.log(1 - this.platform.random()) >= entry.freshUntil;
+  }
+
+  voidKey(at: EntryAddress): void {
+    this.flights.voidKey(at);
+    if (this.notes.size > 0) this.notes.voidScope(at.scope, at.key);
+  }
+
+  voidScope(scope: ScopePath): void {
+    this.flights.voidScope(scope);
+    if (this.notes.size > 0) this.notes.voidScope(scope);
+  }
+
+  suspectTags(scope: ScopePath, tags: readonly string[]): void {
+    this.flights.suspectTags(scope, tags);
+    if (this.notes.size > 0) this.notes.voidScope(scope);
+  }
+
+  /** Tells running loaders to stop, and forgets the notes. */
+  close(reason: unknown): void {
+    for (const plan of this.#plans) plan.abort(reason);
+    this.notes.clear();
+  }
+
+  #launch(request: LoadRequest, isRefresh: boolean): Flight<Landing> {
+    const flight = this.flights.start(request.at, request.id);
+    const plan = new LoadPlan(request.settings, () => this.#asLookup(request.stale));
+    this.#plans.add(plan);
+    const calledOff = this.#armHardTimeout(request, flight, plan);
+    this.#fly(request, flight, plan, isRefresh)
+      .then(
+        (landing) => flight.land(landing),
+        (error: unknown) => this.#crash(request, flight, error),
+      )
+      .finally(() => {
+        calledOff();
+        this.#plans.delete(plan);
+        this.flights.end(flight);
+      })
+      .catch(() => undefined);
+    return flight;
+  }
+
+  /** Frees the key, tells the loader, and rejects the waiters; a late result is dropped. */
+  #armHardTimeout(request: LoadRequest, flight: Flight<Landing>, plan: LoadPlan): () => void {
+    const { hardMs } = plan.settings;
+    if (hardMs === Infinity) return () => undefined;
+    return this.platform.clock.after(hardMs, () => {
+      const timeout = new LoadTimeoutError(
+        `Loading ${flight.at.key} in scope ${flight.at.scope} took longer than hardTimeout (${hardMs} ms). Its late result will be dropped.`,
+      );
+      flight.isVoid = true;
+      this.flights.end(flight);
+      plan.abort(timeout);
+      this.#crash(request, flight, timeout);
+    });
+  }
+
+  #crash(request: LoadRequest, flight: Flight<Landing>, error: unknown): void {
+    if (!flight.isVoid || error instanceof LoadTimeoutError) this.#noteFailure(request, error);
+    flight.crash(error);
+  }
+
+  async #fly(request: LoadRequest, flight: Flight<Landing>, plan: LoadPlan, isRefresh: boolean): Promise<Landing> {
+    const { leases } = this.storage;
+    if (!leases) return this.#load(request, flight, plan, undefined);
+    let lease: Lease | undefined;
+    try {
+      const answer = await this.#takeLease(leases, request, flight, isRefresh);
+      if (!('at' in answer)) return answer;
+      lease = answer;
+    } catch (error) {
+      // Without the fleet's lock the load still runs once in this process; its result just cannot be stored (P12).
+      this.#fault('acquire', error, request.at);
+    }
+    return this.#load(request, flight, plan, lease);
+  }
+
+  async #takeLease(leases: Leases, request: LoadRequest, flight: Flight<Landing>, isRefresh: boolean): Promise<Lease | Landing> {
+    for (;;) {
+      const answer = await leases.acquire(request.at, request.settings.leaseMs, isRefresh);
+      if (answer.kind === 'leased') return answer.lease;
+      if (answer.kind === 'hit') return this.#fromEntry(answer.entry, flight);
+      if (isRefresh && request.stale) return this.#fromEntry(request.stale, flight);
+      await answer.changed(request.settings.leaseMs);
+    }
+  }
+
+  async #load(request: LoadRequest, flight: Flight<Landing>, plan: LoadPlan, lease: Lease | undefined): Promise<Landing> {
+    const stopRenewing = lease ? this.#keepRenewed(lease, flight, plan) : undefined;
+    const startedAt = this.platform.clock.monotonic();
+    this.state.loads++;
+    try {
+      const value = this.values.admit(await request.loader(plan), request.at.key);
+      const loadMs = this.platform.clock.monotonic() - startedAt;
+      return await this.#store(value, loadMs, flight, plan, lease);
+    } catch (error) {
+      this.state.loadErrors++;
+      if (lease) await this.storage.leases!.release(lease);
+      throw error;
+    } finally {
+      stopRenewing?.();
+    }
+  }
+
+  async #store(value: unknown, loadMs: number, flight: Flight<Landing>, plan: LoadPlan, lease: Lease | undefined): Promise<Landing> {
+    const { tags } = plan;
+    const landing = { value, from: 'loader' as const, tags, stored: false, fenced: false, freshUntil: undefined };
+    const mayStore = plan.stores && (lease !== undefined || this.storage.leases === undefined);
+    if (!mayStore || flight.isFencedFor(tags)) {
+      if (lease) await this.storage.leases!.release(lease);
+      return { ...landing, fenced: flight.isFencedFor(tags) };
+    }
+    const ttlMs = jittered(plan.ttlMs, plan.settings.jitter, this.platform.random);
+    const entry: NewEntry = { value, ttlMs, graceMs: plan.graceMs, sliding: plan.settings.sliding, tags, loadMs };
+    const storedAt = this.platform.clock.monotonic();
+    const stored = await this.#put(flight, entry, plan.settings, lease);
+    const fenced = flight.isFencedFor(tags) || (lease !== undefined && stored === false);
+    return { ...landing, stored: stored === true, fenced, freshUntil: stored === true ? storedAt + ttlMs : undefined };
+  }
+
+  /** `undefined` when the storage failed: that is a fault, not a fence. */
+  async #put(flight: Flight<Landing>, entry: NewEntry, settings: LoadSettings, lease: Lease | undefined): Promise<boolean | undefined> {
+    try {
+      if (lease) return await this.storage.leases!.store(lease, entry);
+      // No await before this call: between the fence check and a synchronous write nothing can come in between.
+      const stillValid = (): boolean => !flight.isFencedFor(entry.tags);
+      const written = this.storage.write(flight.at, entry, { ...settings.tiers, stillValid });
+      return isPromise(written) ? await written : written;
+    } catch (error) {
+      this.#fault('store', error, flight.at);
+      return undefined;
+    }
+  }
+
+  #keepRenewed(lease: Lease, flight: Flight<Landing>, plan: LoadPlan): () => void {
+    const { leaseMs } = plan.settings;
+    let stop = (): void => undefined;
+    const renew = (): void => {
+      this.storage.leases!.renew(lease, leaseMs).then(
+        (valid) => (valid ? arm() : undefined),
+        (error: unknown) => this.#fault('renew', error, flight.at),
+      );
+    };
+    let stopped = false;
+    const arm = (): void => {
+      if (!stopped) stop = this.platform.clock.after(leaseMs / 3, renew);
+    };
+    arm();
+    return () => {
+      stopped = true;
+      stop();
+    };
+  }
+
+  async #wait(request: LoadRequest, flight: Flight<Landing>, outcome: 'loaded' | 'joined'): Promise<Obtained> {
+    try {
+      const landing = await this.#withinTimeouts(request, flight);
+      if (landing === undefined) return this.#fromStale(request.stale!);
+      return { ...landing, outcome };
+    } catch (error) {
+      if (!request.stale) throw error;
+      return this.#fromStale(request.stale);
+    }
+  }
+
+  /** `undefined`: the soft timeout came first and a stale value can serve. */
+  #withinTimeouts(request: LoadRequest, flight: Flight<Landing>): Promise<Landing | undefined> {
+    const { softMs } = request.settings;
+    if (softMs === Infinity || !request.stale) return flight.result;
+    return new Promise((resolve, reject) => {
+      const stop = this.platform.clock.after(softMs, () => resolve(undefined));
+      flight.result.then(resolve, reject).finally(stop).catch(() => undefined);
+    });
+  }
+
+  #noteFailure(request: LoadRequest, error: unknown): void {
+    const { settings, at, id, stale } = request;
+    if (settings.errorTtlMs > 0) this.notes.keep(id, { at, failure: { error } }, settings.errorTtlMs);
+    else if (stale && settings.throttleMs > 0) this.notes.keep(id, { at, failure: undefined }, settings.throttleMs);
+    if (stale) this.#fault('load', error, at);
+  }
+
+  #fromStale(stale: StoredEntry): Obtained {
+    return { value: stale.value, from: 'storage', stored: false, fenced: false, freshUntil: stale.freshUntil, tags: stale.tags, outcome: 'stale' };
+  }
+
+  #fromEntry(entry: StoredEntry, flight: Flight<Landing>): Landing {
+    // Values from bytes are fresh objects, but one flight serves many callers: admit, so that each release is a copy.
+    const value = this.storage.holds === 'values' ? entry.value : this.values.admit(entry.value, flight.at.key);
+    return { value, from: 'storage', stored: true, fenced: flight.isVoid, freshUntil: entry.freshUntil, tags: entry.tags };
+  }
+
+  #asLookup(stale: StoredEntry | undefined): Lookup<unknown> {
+    if (!stale) return MISS;
+    const { clock } = this.platform;
+    const expiresAt = clock.now() + (stale.freshUntil - clock.monotonic());
+    return { hit: true, value: this.values.release(stale.value), expiresAt, stale: true, tags: stale.tags };
+  }
+
+  #fault(during: string, error: unknown, at: EntryAddress): void {
+    this.state.onFault({ during, storage: this.storage.type, error, key: at.key, scope: at.scope });
+  }
+}

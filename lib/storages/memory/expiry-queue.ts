@@ -1,0 +1,88 @@
+import type { MemoryRecord } from './memory-record.js';
+
+/**
+ * Records by the time they must be gone: a binary heap. Removed and renewed records stay in it until their old time
+ * comes, or until they are more than half of it; so `add` is all that a write pays, O(1) on average.
+ */
+export class ExpiryQueue {
+  #heap: { due: number; record: MemoryRecord }[] = [];
+  #gone = 0;
+
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  /**
+   * To be called when a record comes in or its end has moved. One that ends later than it is queued for stays where it is
+   * and is put back when its old time comes, so renewing costs nothing.
+   */
+  add(record: MemoryRecord): void {
+    if (record.staleUntil >= record.queuedFor) return;
+    record.queuedFor = record.staleUntil;
+    this.#push({ due: record.staleUntil, record });
+  }
+
+  /** A record of this queue has left the cache. */
+  noteGone(record: MemoryRecord): void {
+    if (record.queuedFor === Infinity) return;
+    this.#gone++;
+    if (this.#gone > 64 && this.#gone > this.#heap.length / 2) this.#compact();
+  }
+
+  /** Takes the next record that is due, or `undefined`. Renewed ones are put back for later. */
+  takeDue(now: number): MemoryRecord | undefined {
+    for (let first = this.#heap[0]; first && first.due <= now; first = this.#heap[0]) {
+      this.#pop();
+      if (first.record.isGone) this.#gone = Math.max(0, this.#gone - 1);
+      else if (first.record.staleUntil <= now) return first.record;
+      else {
+        first.record.queuedFor = Infinity;
+        this.add(first.record);
+      }
+    }
+    return undefined;
+  }
+
+  clear(): void {
+    this.#heap = [];
+    this.#gone = 0;
+  }
+
+  #compact(): void {
+    const kept = this.#heap.filter(({ record }) => !record.isGone);
+    this.#heap = [];
+    this.#gone = 0;
+    // Sorted input makes every push O(1).
+    kept.sort((one, other) => one.due - other.due);
+    for (const item of kept) this.#push(item);
+  }
+
+  #push(item: { due: number; record: MemoryRecord }): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    heap.push(item);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (heap[parent]!.due <= item.due) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = item;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop()!;
+    if (heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = at * 2 + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && heap[child + 1]!.due < heap[child]!.due) child++;
+      if (heap[child]!.due >= last.due) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = last;
+  }
+}

@@ -1,0 +1,1 @@
+export { memoryStorage, type MemoryStorageOptions, type ScopeLimits } from './memory-storage.js';

@@ -1,0 +1,62 @@
+import type { NewEntry, StoredEntry } from '../../core/entry.js';
+import type { RuleEntry } from '../../core/eviction/eviction-rule.js';
+import type { Link } from '../../core/eviction/recency-list.js';
+import type { ScopePath } from '../../core/scope.js';
+import type { MemoryBranch } from './memory-branch.js';
+
+/** One entry in memory. The same object is what readers and rules see, so a hit allocates nothing. */
+export class MemoryRecord implements StoredEntry, RuleEntry {
+  readonly value: unknown;
+  readonly tags: readonly string[];
+  readonly storedAt: number;
+  readonly loadMs: number;
+  sliding: boolean;
+  ttlMs: number;
+  graceMs: number;
+  freshUntil: number;
+  staleUntil: number;
+  /** Monotonic ms of the last read or write, for `removeIdle`. */
+  usedAt: number;
+  /** Gone from its branch; the expiry queue may still hold it. */
+  isGone = false;
+  /** When the expiry queue will look at it; `Infinity` while it is not in there. */
+  queuedFor = Infinity;
+  /** Set while it is in the table. */
+  branch: MemoryBranch | undefined;
+  link: Link<MemoryRecord> | undefined;
+
+  constructor(
+    readonly scope: ScopePath,
+    readonly key: string,
+    entry: NewEntry,
+    now: number,
+    /** No entry outlives this, whatever renews it. */
+    readonly latestEnd: number,
+    readonly bytes: number,
+  ) {
+    this.value = entry.value;
+    this.tags = entry.tags;
+    this.loadMs = entry.loadMs ?? 0;
+    this.sliding = entry.sliding;
+    this.storedAt = this.usedAt = now;
+    this.ttlMs = entry.ttlMs;
+    this.graceMs = entry.graceMs;
+    this.freshUntil = Math.min(now + entry.ttlMs, latestEnd);
+    this.staleUntil = Math.min(now + entry.ttlMs + entry.graceMs, latestEnd);
+  }
+
+  /** Ends when `other` does: for a new value under an old expiry. */
+  endWith(other: MemoryRecord): void {
+    this.ttlMs = other.ttlMs;
+    this.graceMs = other.graceMs;
+    this.freshUntil = other.freshUntil;
+    this.staleUntil = other.staleUntil;
+  }
+
+  /** A new life from `now`. */
+  renew(now: number, ttlMs: number): void {
+    this.ttlMs = ttlMs;
+    this.freshUntil = Math.min(now + ttlMs, this.latestEnd);
+    this.staleUntil = Math.min(now + ttlMs + this.graceMs, this.latestEnd);
+  }
+}

@@ -1,0 +1,170 @@
+import type { RemovalReason } from '../../core/entry.js';
+import { RecencyList } from '../../core/eviction/recency-list.js';
+import type { ScopePath } from '../../core/scope.js';
+import type { StorageHost } from '../../core/storage.js';
+import { ExpiryQueue } from './expiry-queue.js';
+import { MemoryBranch } from './memory-branch.js';
+import type { MemoryRecord } from './memory-record.js';
+import type { MemoryLimits } from './memory-storage.js';
+
+/** Expired entries that one turn of the sweep reclaims, so that it never holds the event loop for long. */
+const SWEEP_BATCH = 10_000;
+
+/** Where records are: the tree of scopes, their order of use, and their order of expiry, always changed together. */
+export class MemoryTable {
+  #root = MemoryBranch.root();
+  #bytes = 0;
+  /** Records that have a grace, which makes counting live ones a walk. */
+  #graced = 0;
+  readonly #recency = new RecencyList<MemoryRecord>();
+  readonly #expiry = new ExpiryQueue();
+  #stopSweep: (() => void) | undefined;
+
+  constructor(
+    readonly host: StorageHost,
+    readonly limits: MemoryLimits,
+    /** Told of each record that leaves, after it has. */
+    readonly onGone: (record: MemoryRecord, reason: RemovalReason) => void,
+  ) {}
+
+  get size(): number {
+    return this.#root.count;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The record in that place, expired or not. */
+  at(scope: ScopePath, key: string): MemoryRecord | undefined {
+    return this.#root.find(scope)?.records.get(key);
+  }
+
+  /** The live record in that place; an expired one is removed on the way. */
+  liveAt(scope: ScopePath, key: string): MemoryRecord | undefined {
+    const record = this.at(scope, key);
+    if (!record) return undefined;
+    const now = this.host.clock.monotonic();
+    if (now >= record.staleUntil) this.drop(record, 'expired');
+    return now < record.freshUntil ? record : undefined;
+  }
+
+  /** All records in the subtree (or in just that scope), as they are now; may include expired ones. */
+  *in(scope: ScopePath, deep = true): Generator<MemoryRecord> {
+    const branch = this.#root.find(scope);
+    if (branch) yield* deep ? branch.walk() : branch.records.values();
+  }
+
+  /** Those in the subtree that carry one of the tags. */
+  taggedIn(scope: ScopePath, tags: readonly string[]): Set<MemoryRecord> {
+    const tagged = this.#root.find(scope)?.tagged;
+    const found = new Set<MemoryRecord>();
+    for (const tag of tags) for (const record of tagged?.get(tag) ?? []) found.add(record);
+    return found;
+  }
+
+  /** Puts a record in, in place of the one with its key, and makes room at the limits. */
+  put(record: MemoryRecord): void {
+    const replaced = this.at(record.scope, record.key);
+    if (replaced) this.drop(replaced, this.host.clock.monotonic() < replaced.freshUntil ? 'replaced' : 'expired');
+    record.branch = this.#root.grow(record.scope);
+    record.branch.add(record);
+    record.link = this.#recency.add(record);
+    this.#expiry.add(record);
+    this.#bytes += record.bytes;
+    if (record.graceMs > 0) this.#graced++;
+    this.#makeRoom(record);
+    this.#armSweep();
+  }
+
+  /** Takes a record out. Does nothing when it is gone already. */
+  drop(record: MemoryRecord, reason: RemovalReason): void {
+    if (record.isGone || !record.branch) return;
+    record.isGone = true;
+    record.branch.remove(record);
+    this.#recency.remove(record.link!);
+    this.#expiry.noteGone(record);
+    this.#bytes -= record.bytes;
+    if (record.graceMs > 0) this.#graced--;
+    this.onGone(record, reason);
+    if (this.size === 0) this.#disarmSweep();
+  }
+
+  used(record: MemoryRecord): void {
+    this.#recency.touch(record.link!);
+  }
+
+  /** To be called when a record's end has moved. */
+  rescheduled(record: MemoryRecord): void {
+    this.#expiry.add(record);
+  }
+
+  /** Live records in the subtree. O(1) amortised, unless entries with grace are about. */
+  count(scope: ScopePath): number {
+    if (this.#graced > 0) {
+      const now = this.host.clock.monotonic();
+      let live = 0;
+      for (const record of this.in(scope)) if (now < record.freshUntil) live++;
+      return live;
+    }
+    this.sweep(Infinity);
+    return this.#root.find(scope)?.count ?? 0;
+  }
+
+  /** Removes what has expired, at most `batch` of it; says how much. */
+  sweep(batch: number): number {
+    const now = this.host.clock.monotonic();
+    let removed = 0;
+    while (removed < batch) {
+      const record = this.#expiry.takeDue(now);
+      if (!record) break;
+      this.drop(record, 'expired');
+      removed++;
+    }
+    return removed;
+  }
+
+  /** Forgets everything without telling about each record; says how many were live. */
+  clear(): number {
+    const live = this.count(this.#root.path);
+    for (const record of this.#root.walk()) record.isGone = true;
+    this.#root = MemoryBranch.root();
+    this.#bytes = this.#graced = 0;
+    this.#recency.clear();
+    this.#expiry.clear();
+    this.#disarmSweep();
+    return live;
+  }
+
+  close(): void {
+    this.#disarmSweep();
+  }
+
+  #makeRoom(incoming: MemoryRecord): void {
+    const { maxEntries, maxBytes } = this.limits;
+    while (this.size > maxEntries || this.#bytes > maxBytes) {
+      // A value that alone is over the limit leaves at once; the others need not make room for it.
+      const victim = incoming.bytes > maxBytes ? incoming : this.#recency.oldest!;
+      const isExpired = this.host.clock.monotonic() >= victim.staleUntil;
+      this.drop(victim, isExpired ? 'expired' : this.size > maxEntries ? 'lru' : 'size');
+    }
+  }
+
+  #armSweep(): void {
+    if (this.#stopSweep || this.limits.sweepMs === Infinity) return;
+    this.#stopSweep = this.host.clock.after(this.limits.sweepMs, () => this.#sweepTurn());
+  }
+
+  #sweepTurn(): void {
+    this.#stopSweep = undefined;
+    const removed = this.sweep(SWEEP_BATCH);
+    if (this.size === 0) return;
+    if (removed < SWEEP_BATCH) this.#armSweep();
+    else this.#stopSweep = this.host.clock.after(1, () => this.#sweepTurn());
+  }
+
+  #disarmSweep(): void {
+    this.#stopSweep?.();
+    this.#stopSweep = undefined;
+  }
+}
