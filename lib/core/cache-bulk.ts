@@ -23,16 +23,27 @@ export class CacheBulk {
     this.#faults = new CacheWriter(storage, loading, state, throws);
   }
 
-  async read(at: readonly EntryAddress[], options: LookupOptions | undefined): Promise<(StoredEntry | undefined)[]> {
+  async read(
+    at: readonly EntryAddress[],
+    options: LookupOptions | undefined,
+  ): Promise<(StoredEntry | undefined)[]> {
     if (at.length === 0) return [];
     try {
       return await this.storage.readMany(at, options);
     } catch (error) {
-      return this.#faults.degrade('getMany', error, at.map(() => undefined), at[0]);
+      return this.#faults.degrade(
+        'getMany',
+        error,
+        at.map(() => undefined),
+        at[0],
+      );
     }
   }
 
-  async write(items: readonly (readonly [EntryAddress, NewEntry])[], tiers: WriteOptions | undefined): Promise<void> {
+  async write(
+    items: readonly (readonly [EntryAddress, NewEntry])[],
+    tiers: WriteOptions | undefined,
+  ): Promise<void> {
     if (items.length === 0) return;
     const fence = (): void => items.forEach(([at]) => this.loading.voidKey(at));
     fence();
@@ -97,7 +108,11 @@ export class CacheBulk {
   }
 }
 
-type Waiting = { key: CacheKey; resolve: (value: unknown) => void; reject: (error: unknown) => void };
+type Waiting = {
+  key: CacheKey;
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
+};
 
 /** How long a batch waits for keys whose leases are slow to come. */
 const GATHER_MS = 5;
@@ -134,7 +149,10 @@ class LoadBatch {
     this.#callOff?.();
     this.#callOff = undefined;
     try {
-      const values = await this.loader(batch.map(({ key }) => key), context);
+      const values = await this.loader(
+        batch.map(({ key }) => key),
+        context,
+      );
       if (!Array.isArray(values) || values.length !== batch.length)
         throw new InvalidOptionsError(
           `getOrSetMany: the loader must return one value for each of its ${batch.length} keys, in their order; got ${describe(values)}.`,
@@ -154,9 +172,14 @@ function isError(value: unknown): boolean {
   return Object.prototype.toString.call(value) === '[object Error]' || value instanceof Error;
 }
 
-function failure(results: PromiseSettledResult<unknown>[], keys: readonly CacheKey[]): BulkLoadError {
+function failure(
+  results: PromiseSettledResult<unknown>[],
+  keys: readonly CacheKey[],
+): BulkLoadError {
   const failed = keys.filter((_, index) => results[index]!.status === 'rejected');
-  const first = results.find((result): result is PromiseRejectedResult => result.status === 'rejected')!;
+  const first = results.find(
+    (result): result is PromiseRejectedResult => result.status === 'rejected',
+  )!;
   return new BulkLoadError(
     `Loading ${failed.length} of ${keys.length} keys failed; the others are cached. First: ${describe(failed[0])}. See "results" for each key.`,
     results,

@@ -19,7 +19,8 @@ export function encodeKey(key: CacheKey): string {
   if (typeof key !== 'string') return checkedLength(encodeParts(key));
   const first = key.charCodeAt(0);
   // NaN for the empty string, which has no first unit.
-  if (first !== first) throw new InvalidKeyError('The key is the empty string; a key has at least one character.');
+  if (first !== first)
+    throw new InvalidKeyError('The key is the empty string; a key has at least one character.');
   if (key.length * 3 > KEY_BYTES_MAX) checkedLength(key);
   return first === BRACKET || first === BACKSLASH ? `\\${key}` : key;
 }
@@ -42,7 +43,8 @@ function checkedLength(encoded: string): string {
 function encodeParts(key: readonly unknown[]): string {
   if (!Array.isArray(key))
     throw new InvalidKeyError(`A key is a string or an array of parts, got ${describe(key)}.`);
-  if (key.length === 0) throw new InvalidKeyError('The key is an empty array; a key has at least one part.');
+  if (key.length === 0)
+    throw new InvalidKeyError('The key is an empty array; a key has at least one part.');
   return encodeList(key, 'key', []);
 }
 
@@ -66,8 +68,10 @@ function encodePart(part: unknown, path: string, above: readonly object[]): stri
 }
 
 function encodeObject(part: object, path: string, above: readonly object[]): string {
-  if (above.includes(part)) throw new InvalidKeyError(`${path} contains itself; a key part cannot be circular.`);
-  if (above.length >= 100) throw new InvalidKeyError(`${path} is nested more than 100 levels deep.`);
+  if (above.includes(part))
+    throw new InvalidKeyError(`${path} contains itself; a key part cannot be circular.`);
+  if (above.length >= 100)
+    throw new InvalidKeyError(`${path} is nested more than 100 levels deep.`);
   const inside = [...above, part];
   if (Array.isArray(part)) return encodeList(part, path, inside);
   // By tag rather than instanceof: values may come from another realm (a vm context, a worker).
@@ -99,10 +103,14 @@ function encodeList(list: readonly unknown[], path: string, above: readonly obje
 function encodePlain(part: object, path: string, above: readonly object[]): string {
   const prototype: unknown = Object.getPrototypeOf(part);
   const plain = prototype === null || Object.getPrototypeOf(prototype) === null;
-  if (!plain || (part as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] !== undefined) throw unencodable(part, path);
+  if (!plain || (part as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] !== undefined)
+    throw unencodable(part, path);
   const fields = Object.keys(part).sort();
   return `{${fields
-    .map((name) => `${JSON.stringify(name)}:${encodePart((part as Record<string, unknown>)[name], `${path}.${name}`, above)}`)
+    .map(
+      (name) =>
+        `${JSON.stringify(name)}:${encodePart((part as Record<string, unknown>)[name], `${path}.${name}`, above)}`,
+    )
     .join(',')}}`;
 }
 
@@ -238,6 +246,8 @@ class KeyReader {
   }
 
   #broken(): InvalidKeyError {
-    return new InvalidKeyError(`Not an encoded key: ${this.text.slice(0, 60)} (at character ${this.#at}).`);
+    return new InvalidKeyError(
+      `Not an encoded key: ${this.text.slice(0, 60)} (at character ${this.#at}).`,
+    );
   }
 }

@@ -15,20 +15,37 @@ export class CacheListing {
 
   async *keys(scope: ScopePath, options: ListingOptions | undefined): AsyncGenerator<CacheKey> {
     const matches = keyMatcher(options?.match);
-    for await (const { address } of this.storage.list(scope, { deep: options?.deep ?? false, keysOnly: true })) {
+    for await (const { address } of this.storage.list(scope, {
+      deep: options?.deep ?? false,
+      keysOnly: true,
+    })) {
       const key = decodeKey(address.key);
       if (matches(key)) yield key;
     }
   }
 
-  async *entries(scope: ScopePath, options: ListingOptions | undefined): AsyncGenerator<ListedValue> {
+  async *entries(
+    scope: ScopePath,
+    options: ListingOptions | undefined,
+  ): AsyncGenerator<ListedValue> {
     const matches = keyMatcher(options?.match);
-    for await (const { address, entry } of this.storage.list(scope, { deep: options?.deep ?? false })) {
+    for await (const { address, entry } of this.storage.list(scope, {
+      deep: options?.deep ?? false,
+    })) {
       const key = decodeKey(address.key);
       if (!matches(key)) continue;
       const { freshUntil, tags } = entry;
-      const expiresAt = freshUntil === Infinity ? Infinity : this.clock.now() + Math.round(freshUntil - this.clock.monotonic());
-      yield { key, scope: address.scope.toSelector() as 'global' | ScopeIds, value: this.release(entry.value), expiresAt, tags };
+      const expiresAt =
+        freshUntil === Infinity
+          ? Infinity
+          : this.clock.now() + Math.round(freshUntil - this.clock.monotonic());
+      yield {
+        key,
+        scope: address.scope.toSelector() as 'global' | ScopeIds,
+        value: this.release(entry.value),
+        expiresAt,
+        tags,
+      };
     }
   }
 }

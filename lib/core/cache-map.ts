@@ -52,14 +52,17 @@ export class CacheMap<V = unknown> implements AsyncIterable<[CacheKey, V]> {
   }
 
   async *entries(): AsyncGenerator<[CacheKey, V]> {
-    for await (const { key, value } of this.cache.entries<V>({ scope: this.scope })) yield [key, value];
+    for await (const { key, value } of this.cache.entries<V>({ scope: this.scope }))
+      yield [key, value];
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<[CacheKey, V]> {
     return this.entries();
   }
 
-  async forEach(visit: (value: V, key: CacheKey, map: this) => void | Promise<void>): Promise<void> {
+  async forEach(
+    visit: (value: V, key: CacheKey, map: this) => void | Promise<void>,
+  ): Promise<void> {
     for await (const [key, value] of this.entries()) await visit(value, key, this);
   }
 }

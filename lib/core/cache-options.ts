@@ -130,7 +130,10 @@ export interface LoadContext {
 export type Loader<T> = (context: LoadContext) => T | Promise<T>;
 
 /** Produces the values for several missing keys, in their order. An `Error` instance in a place fails just that key. */
-export type ManyLoader<K, T> = (keys: K[], context: LoadContext) => Promise<readonly (T | Error)[]> | readonly (T | Error)[];
+export type ManyLoader<K, T> = (
+  keys: K[],
+  context: LoadContext,
+) => Promise<readonly (T | Error)[]> | readonly (T | Error)[];
 
 /** For `merge` and `update`. */
 export interface ChangeOptions extends ScopeOption, TypeOption {

@@ -34,7 +34,8 @@ export class CacheState implements Required<CacheListener> {
 
   onRemoval(reason: RemovalReason, count: number, key?: string, scope?: ScopePath): void {
     this.evictions[reason] = (this.evictions[reason] ?? 0) + count;
-    if (this.listener?.onRemoval) this.#tell(() => this.listener!.onRemoval!(reason, count, key, scope));
+    if (this.listener?.onRemoval)
+      this.#tell(() => this.listener!.onRemoval!(reason, count, key, scope));
   }
 
   onFault(fault: CacheFault): void {

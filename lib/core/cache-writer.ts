@@ -1,11 +1,23 @@
 import type { ChangeOptions } from './cache-options.js';
 import type { CacheState } from './cache-state.js';
 import type { NewEntry, StoredEntry } from './entry.js';
-import { CacheError, describe, EntryNotFoundError, InvalidOptionsError, StorageUnavailableError } from './errors.js';
+import {
+  CacheError,
+  describe,
+  EntryNotFoundError,
+  InvalidOptionsError,
+  StorageUnavailableError,
+} from './errors.js';
 import { isPromise } from './guard.js';
 import { checkedTags, type KeepSettings } from './load-settings.js';
 import type { Loading } from './loading.js';
-import type { Awaitable, ChangeResult, EntryAddress, OpenStorage, WriteOptions } from './storage.js';
+import type {
+  Awaitable,
+  ChangeResult,
+  EntryAddress,
+  OpenStorage,
+  WriteOptions,
+} from './storage.js';
 import { GLOBAL_SCOPE as ROOT, type ScopePath } from './scope.js';
 import type { ValuePolicy } from './value/value-policy.js';
 
@@ -31,7 +43,13 @@ export class CacheWriter {
   }
 
   async delete(at: EntryAddress): Promise<boolean> {
-    const removed = await this.#fenced('delete', () => this.loading.voidKey(at), () => this.storage.remove(at), false, at);
+    const removed = await this.#fenced(
+      'delete',
+      () => this.loading.voidKey(at),
+      () => this.storage.remove(at),
+      false,
+      at,
+    );
     if (removed) this.state.deletes++;
     return removed;
   }
@@ -58,12 +76,17 @@ export class CacheWriter {
     options: ChangeOptions | undefined,
     values: ValuePolicy,
   ): Promise<unknown> {
-    if (!isPlainObject(patch)) throw new InvalidOptionsError(`merge: the patch must be a plain object, got ${describe(patch)}.`);
+    if (!isPlainObject(patch))
+      throw new InvalidOptionsError(
+        `merge: the patch must be a plain object, got ${describe(patch)}.`,
+      );
     const admitted = values.admit(patch, at.key) as object;
     const mergeInto = (current: unknown): unknown => {
       if (current === undefined) return admitted;
       if (!isPlainObject(current))
-        throw new InvalidOptionsError(`merge: ${at.key} in scope ${at.scope} holds ${describe(current)}, not a plain object. Use set or update.`);
+        throw new InvalidOptionsError(
+          `merge: ${at.key} in scope ${at.scope} holds ${describe(current)}, not a plain object. Use set or update.`,
+        );
       return mergeFields(current, admitted);
     };
     return this.#change('merge', at, mergeInto, keep, options, values);
@@ -77,13 +100,25 @@ export class CacheWriter {
     options: ChangeOptions | undefined,
     values: ValuePolicy,
   ): Promise<unknown> {
-    return this.#change('update', at, (current) => change(current === undefined ? undefined : values.release(current)), keep, options, values);
+    return this.#change(
+      'update',
+      at,
+      (current) => change(current === undefined ? undefined : values.release(current)),
+      keep,
+      options,
+      values,
+    );
   }
 
   async increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
     if (typeof by !== 'number' || !Number.isFinite(by))
-      throw new InvalidOptionsError(`increment: "by" must be a finite number, got ${describe(by)}.`);
-    if (ttlMs === 0) throw new InvalidOptionsError('increment: a counter with ttl 0 would never be kept; give it a ttl above 0.');
+      throw new InvalidOptionsError(
+        `increment: "by" must be a finite number, got ${describe(by)}.`,
+      );
+    if (ttlMs === 0)
+      throw new InvalidOptionsError(
+        'increment: a counter with ttl 0 would never be kept; give it a ttl above 0.',
+      );
     try {
       this.loading.voidKey(at);
       const sum = await this.storage.increment(at, by, ttlMs);
@@ -96,21 +131,43 @@ export class CacheWriter {
   }
 
   evictScope(scope: ScopePath): Promise<number> {
-    return this.#fenced('evictScope', () => this.loading.voidScope(scope), () => this.storage.evictScope(scope), 0, undefined, scope);
+    return this.#fenced(
+      'evictScope',
+      () => this.loading.voidScope(scope),
+      () => this.storage.evictScope(scope),
+      0,
+      undefined,
+      scope,
+    );
   }
 
   async evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
     const checked = checkedTags(tags);
     if (checked.length === 0) return 0;
     const suspect = (): void => this.loading.suspectTags(scope, checked);
-    return this.#fenced('evictTags', suspect, () => this.storage.evictTags(scope, checked), 0, undefined, scope);
+    return this.#fenced(
+      'evictTags',
+      suspect,
+      () => this.storage.evictTags(scope, checked),
+      0,
+      undefined,
+      scope,
+    );
   }
 
   async expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
     const checked = tags === undefined ? undefined : checkedTags(tags);
     if (checked?.length === 0) return 0;
-    const fence = (): void => (checked ? this.loading.suspectTags(scope, checked) : this.loading.voidScope(scope));
-    return this.#fenced('expire', fence, () => this.storage.expire(scope, checked), 0, undefined, scope);
+    const fence = (): void =>
+      checked ? this.loading.suspectTags(scope, checked) : this.loading.voidScope(scope);
+    return this.#fenced(
+      'expire',
+      fence,
+      () => this.storage.expire(scope, checked),
+      0,
+      undefined,
+      scope,
+    );
   }
 
   async clear(): Promise<void> {
@@ -176,14 +233,22 @@ export class CacheWriter {
     options: ChangeOptions | undefined,
     values: ValuePolicy,
   ): Promise<unknown> {
-    if (keep.ttlMs === 0) throw new InvalidOptionsError(`${during}: ttl 0 would keep nothing; use delete, or give a ttl above 0.`);
+    if (keep.ttlMs === 0)
+      throw new InvalidOptionsError(
+        `${during}: ttl 0 would keep nothing; use delete, or give a ttl above 0.`,
+      );
     const beforeWrite = (): void => this.loading.voidKey(at);
     try {
       beforeWrite();
       const result = await this.storage.change(at, (current) => {
         if (current === undefined && options?.mustExist === true) throw notFound(during, at);
         return whenNext(next(current?.value), (value) => ({
-          write: entryOf(during === 'merge' ? value : values.admit(value, at.key), keep, current, options),
+          write: entryOf(
+            during === 'merge' ? value : values.admit(value, at.key),
+            keep,
+            current,
+            options,
+          ),
           beforeWrite,
         }));
       });
@@ -202,12 +267,28 @@ export class CacheWriter {
     return this.#unavailable(during, error, at, undefined);
   }
 
-  #report(during: string, error: unknown, at: EntryAddress | undefined, scope: ScopePath | undefined): void {
+  #report(
+    during: string,
+    error: unknown,
+    at: EntryAddress | undefined,
+    scope: ScopePath | undefined,
+  ): void {
     const where = at?.scope ?? scope;
-    this.state.onFault({ during, storage: this.storage.type, error, ...(at && { key: at.key }), ...(where && { scope: where }) });
+    this.state.onFault({
+      during,
+      storage: this.storage.type,
+      error,
+      ...(at && { key: at.key }),
+      ...(where && { scope: where }),
+    });
   }
 
-  #unavailable(during: string, error: unknown, at?: EntryAddress, scope?: ScopePath): StorageUnavailableError {
+  #unavailable(
+    during: string,
+    error: unknown,
+    at?: EntryAddress,
+    scope?: ScopePath,
+  ): StorageUnavailableError {
     if (error instanceof StorageUnavailableError) return error;
     const what = at ? `${at.key} in scope ${at.scope}` : `scope ${scope ?? 'global'}`;
     return new StorageUnavailableError(
@@ -223,15 +304,24 @@ function isStorageFault(error: unknown): boolean {
 }
 
 function notFound(during: string, at: EntryAddress): EntryNotFoundError {
-  return new EntryNotFoundError(`${during}: there is no live entry ${at.key} in scope ${at.scope}, and mustExist was asked for. Nothing was created.`);
+  return new EntryNotFoundError(
+    `${during}: there is no live entry ${at.key} in scope ${at.scope}, and mustExist was asked for. Nothing was created.`,
+  );
 }
 
 function whenNext(value: unknown, then: (value: unknown) => ChangeResult): Awaitable<ChangeResult> {
-  return isPromise(value as Awaitable<unknown>) ? (value as Promise<unknown>).then(then) : then(value);
+  return isPromise(value as Awaitable<unknown>)
+    ? (value as Promise<unknown>).then(then)
+    : then(value);
 }
 
 /** Sliding and tags carry over from the current entry unless the call names its own. */
-function entryOf(value: unknown, keep: KeepSettings, current: StoredEntry | undefined, options: ChangeOptions | undefined): NewEntry {
+function entryOf(
+  value: unknown,
+  keep: KeepSettings,
+  current: StoredEntry | undefined,
+  options: ChangeOptions | undefined,
+): NewEntry {
   return {
     value,
     ttlMs: keep.ttlMs,
@@ -242,7 +332,10 @@ function entryOf(value: unknown, keep: KeepSettings, current: StoredEntry | unde
 }
 
 function isPlainObject(value: unknown): value is object {
-  return Object.prototype.toString.call(value) === '[object Object]' && !isPromise(value as Awaitable<unknown>);
+  return (
+    Object.prototype.toString.call(value) === '[object Object]' &&
+    !isPromise(value as Awaitable<unknown>)
+  );
 }
 
 /** Defines rather than assigns, so that an own `__proto__` field stays a field. Neither input changes: both are stored forms. */
@@ -250,6 +343,11 @@ function mergeFields(current: object, patch: object): object {
   const merged: object = {};
   for (const source of [current, patch])
     for (const [name, value] of Object.entries(source))
-      Object.defineProperty(merged, name, { value, writable: true, enumerable: true, configurable: true });
+      Object.defineProperty(merged, name, {
+        value,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
   return merged;
 }

@@ -30,7 +30,14 @@ import { MISS, type Lookup } from './lookup.js';
 import { resolveOptions, type ResolvedOptions } from './options.js';
 import { openStorage } from './open-storage.js';
 import { ScopedCache } from './scoped-cache.js';
-import { GLOBAL_SCOPE, type ScopeContext, type ScopeIds, type ScopePath, type ScopeSelector, type ScopeTree } from './scope.js';
+import {
+  GLOBAL_SCOPE,
+  type ScopeContext,
+  type ScopeIds,
+  type ScopePath,
+  type ScopeSelector,
+  type ScopeTree,
+} from './scope.js';
 import type { CacheStorage, EntryAddress, OpenStorage, Platform } from './storage.js';
 import { valuePolicy, type ValuePolicy } from './value/value-policy.js';
 
@@ -77,7 +84,12 @@ export class Cache {
    * @param context where level names find their ids; without it only explicit ids work
    * @param defaultStorage used when `options.storage` is omitted
    */
-  constructor(options: CacheOptions, platform: Platform, context: ScopeContext | undefined, defaultStorage: () => CacheStorage) {
+  constructor(
+    options: CacheOptions,
+    platform: Platform,
+    context: ScopeContext | undefined,
+    defaultStorage: () => CacheStorage,
+  ) {
     this.#options = resolveOptions(options, defaultStorage);
     this.#platform = platform;
     this.#context = context;
@@ -99,7 +111,8 @@ export class Cache {
     try {
       const at = this.#addressOf(key, options);
       const found = this.#storage.read(at, options);
-      if (isPromise(found)) return this.#whenRead(found, at).then((entry) => this.#valueOf<T>(entry, at, options));
+      if (isPromise(found))
+        return this.#whenRead(found, at).then((entry) => this.#valueOf<T>(entry, at, options));
       return Promise.resolve(this.#valueOf<T>(found, at, options));
     } catch (error) {
       return Promise.reject(error as Error);
@@ -127,10 +140,19 @@ export class Cache {
   set<T = unknown>(key: CacheKey, value: T, options?: SetOptions): Promise<void> {
     try {
       const at = this.#addressOf(key, options);
-      const { ttlMs, graceMs, sliding, tags, jitter, tiers } = keepSettings(this.#options.defaults, options);
+      const { ttlMs, graceMs, sliding, tags, jitter, tiers } = keepSettings(
+        this.#options.defaults,
+        options,
+      );
       if (ttlMs === 0) return this.#writer.drop(at);
       const life = jittered(ttlMs, jitter, this.#platform.random);
-      const entry = { value: this.#values.admit(value, at.key), ttlMs: life, graceMs, sliding, tags };
+      const entry = {
+        value: this.#values.admit(value, at.key),
+        ttlMs: life,
+        graceMs,
+        sliding,
+        tags,
+      };
       return this.#writer.set(at, entry, tiers);
     } catch (error) {
       return Promise.reject(error as Error);
@@ -147,8 +169,11 @@ export class Cache {
       const settings = loadSettings(this.#options.defaults, options);
       const found = this.#storage.read(at, settings.tiers);
       if (!isPromise(found)) {
-        if (found !== undefined && this.#isFresh(found)) return Promise.resolve(this.#freshHit(found, at, loader, settings) as T);
-        return this.#obtain(at, loader, settings, found).then((obtained) => this.#values.release(obtained.value) as T);
+        if (found !== undefined && this.#isFresh(found))
+          return Promise.resolve(this.#freshHit(found, at, loader, settings) as T);
+        return this.#obtain(at, loader, settings, found).then(
+          (obtained) => this.#values.release(obtained.value) as T,
+        );
       }
       return this.#readThrough(found, at, loader, settings).then((report) => report.value as T);
     } catch (error) {
@@ -157,10 +182,19 @@ export class Cache {
   }
 
   /** {@link getOrSet}, telling also where the value came from. Decorators and `Cache-Status` are built on it. */
-  async getOrSetDetailed<T = unknown>(key: CacheKey, loader: Loader<T>, options?: LoadOptions): Promise<LoadReport<T>> {
+  async getOrSetDetailed<T = unknown>(
+    key: CacheKey,
+    loader: Loader<T>,
+    options?: LoadOptions,
+  ): Promise<LoadReport<T>> {
     const at = this.#addressOf(key, options);
     const settings = loadSettings(this.#options.defaults, options);
-    return (await this.#readThrough(this.#storage.read(at, settings.tiers), at, loader, settings)) as LoadReport<T>;
+    return (await this.#readThrough(
+      this.#storage.read(at, settings.tiers),
+      at,
+      loader,
+      settings,
+    )) as LoadReport<T>;
   }
 
   /** Removes an entry; `true` only when it was live. */
@@ -171,7 +205,10 @@ export class Cache {
   /** Gives a live entry a new TTL from now without rewriting its value; `false` when there is none. `ttl: 0` removes it. */
   async touch(key: CacheKey, options?: TouchOptions): Promise<boolean> {
     const at = this.#addressOf(key, options);
-    return this.#writer.touch(at, options?.ttl === undefined ? this.#options.defaults.ttlMs : toMs(options.ttl, 'ttl'));
+    return this.#writer.touch(
+      at,
+      options?.ttl === undefined ? this.#options.defaults.ttlMs : toMs(options.ttl, 'ttl'),
+    );
   }
 
   /**
@@ -180,29 +217,49 @@ export class Cache {
    * @throws EntryNotFoundError with `mustExist` and no live entry
    * @throws InvalidOptionsError when the patch or the cached value is no plain object
    */
-  async merge<T extends object = Record<string, unknown>>(key: CacheKey, patch: Partial<T>, options?: ChangeOptions): Promise<T> {
+  async merge<T extends object = Record<string, unknown>>(
+    key: CacheKey,
+    patch: Partial<T>,
+    options?: ChangeOptions,
+  ): Promise<T> {
     const at = this.#addressOf(key, options);
     const keep = keepSettings(this.#options.defaults, options);
-    return this.#values.release(await this.#writer.merge(at, patch, keep, options, this.#values)) as T;
+    return this.#values.release(
+      await this.#writer.merge(at, patch, keep, options, this.#values),
+    ) as T;
   }
 
   /** Atomic read-modify-write. `change` may run more than once, so it must have no side effects. Returns the new value. */
-  async update<T = unknown>(key: CacheKey, change: (current: T | undefined) => T | Promise<T>, options?: ChangeOptions): Promise<T> {
+  async update<T = unknown>(
+    key: CacheKey,
+    change: (current: T | undefined) => T | Promise<T>,
+    options?: ChangeOptions,
+  ): Promise<T> {
     const at = this.#addressOf(key, options);
     const keep = keepSettings(this.#options.defaults, options);
-    const changed = await this.#writer.update(at, change as (current: unknown) => unknown, keep, options, this.#values);
+    const changed = await this.#writer.update(
+      at,
+      change as (current: unknown) => unknown,
+      keep,
+      options,
+      this.#values,
+    );
     return this.#values.release(changed) as T;
   }
 
   /** Adds `by` (default 1) atomically and returns the sum. A new counter starts at 0 and gets the TTL; later calls keep its expiry. */
   async increment(key: CacheKey, options?: IncrementOptions): Promise<number> {
     const at = this.#addressOf(key, options);
-    const ttlMs = options?.ttl === undefined ? this.#options.defaults.ttlMs : toMs(options.ttl, 'ttl');
+    const ttlMs =
+      options?.ttl === undefined ? this.#options.defaults.ttlMs : toMs(options.ttl, 'ttl');
     return this.#writer.increment(at, options?.by ?? 1, ttlMs);
   }
 
   /** Values in the order of `keys`, `undefined` for each miss. One round trip on storages that have one. */
-  async getMany<T = unknown>(keys: readonly CacheKey[], options?: LookupOptions): Promise<(T | undefined)[]> {
+  async getMany<T = unknown>(
+    keys: readonly CacheKey[],
+    options?: LookupOptions,
+  ): Promise<(T | undefined)[]> {
     const at = keys.map((key) => this.#addressOf(key, options));
     const entries = await this.#bulk.read(at, options);
     return entries.map((entry, index) => this.#valueOf<T>(entry, at[index]!, options));
@@ -213,7 +270,10 @@ export class Cache {
     values: Iterable<readonly [CacheKey, T]> | Readonly<Record<string, T>>,
     options?: SetOptions,
   ): Promise<void> {
-    const pairs = Symbol.iterator in values ? [...(values as Iterable<readonly [CacheKey, T]>)] : Object.entries(values);
+    const pairs =
+      Symbol.iterator in values
+        ? [...(values as Iterable<readonly [CacheKey, T]>)]
+        : Object.entries(values);
     const keep = keepSettings(this.#options.defaults, options);
     const items = pairs.map(([key, value]) => {
       const at = this.#addressOf(key, options);
@@ -240,8 +300,12 @@ export class Cache {
   ): Promise<T[]> {
     const at = keys.map((key) => this.#addressOf(key, options));
     const settings = loadSettings(this.#options.defaults, options);
-    const values = await this.#bulk.obtain(at, keys, loader as ManyLoader<CacheKey, unknown>, settings, (entry, where) =>
-      this.#lookupOf(entry, where, false),
+    const values = await this.#bulk.obtain(
+      at,
+      keys,
+      loader as ManyLoader<CacheKey, unknown>,
+      settings,
+      (entry, where) => this.#lookupOf(entry, where, false),
     );
     return values.map((value) => this.#values.release(value) as T);
   }
@@ -257,8 +321,14 @@ export class Cache {
     const nearest = this.#addressOf(key, options);
     const at = nearest.scope.lineage().map((scope) => ({ scope, key: nearest.key }));
     const entries = await this.#bulk.read(at, options);
-    const index = entries.findIndex((entry) => entry !== undefined && (options?.allowStale === true || this.#isFresh(entry)));
-    const found = this.#lookupOf<T>(entries[index], at[index] ?? nearest, options?.allowStale === true);
+    const index = entries.findIndex(
+      (entry) => entry !== undefined && (options?.allowStale === true || this.#isFresh(entry)),
+    );
+    const found = this.#lookupOf<T>(
+      entries[index],
+      at[index] ?? nearest,
+      options?.allowStale === true,
+    );
     return found.hit ? { ...found, scope: at[index]!.scope.toSelector() } : MISS;
   }
 
@@ -269,7 +339,10 @@ export class Cache {
 
   /** Removes the entries in the scope's subtree that carry at least one of the tags. Returns how many live ones that were. */
   async evictTags(tags: string | readonly string[], options?: ScopeOption): Promise<number> {
-    return this.#writer.evictTags(this.#pathOf(options?.scope), typeof tags === 'string' ? [tags] : tags);
+    return this.#writer.evictTags(
+      this.#pathOf(options?.scope),
+      typeof tags === 'string' ? [tags] : tags,
+    );
   }
 
   /** Makes everything in the scope's subtree stale: no hit any more, but within its grace it may still serve. */
@@ -279,7 +352,10 @@ export class Cache {
 
   /** {@link expireScope}, only for entries that carry at least one of the tags. */
   async expireTags(tags: string | readonly string[], options?: ScopeOption): Promise<number> {
-    return this.#writer.expire(this.#pathOf(options?.scope), typeof tags === 'string' ? [tags] : tags);
+    return this.#writer.expire(
+      this.#pathOf(options?.scope),
+      typeof tags === 'string' ? [tags] : tags,
+    );
   }
 
   /** Removes all entries of this cache's namespace and nothing else (P14), and starts the statistics anew. */
@@ -295,7 +371,9 @@ export class Cache {
 
   /** Live entries with their scope, value, expiry and tags. */
   entries<T = unknown>(options?: ListingOptions): AsyncIterable<ListedValue<T>> {
-    return this.#listing.entries(this.#pathOf(options?.scope), options) as AsyncIterable<ListedValue<T>>;
+    return this.#listing.entries(this.#pathOf(options?.scope), options) as AsyncIterable<
+      ListedValue<T>
+    >;
   }
 
   /** How many live entries the scope's subtree holds. */
@@ -315,7 +393,8 @@ export class Cache {
 
   /** Figures since the cache was made or cleared. */
   async stats(): Promise<CacheStats> {
-    const { hits, misses, staleHits, loads, loadErrors, sets, deletes, evictions, errors } = this.#state;
+    const { hits, misses, staleHits, loads, loadErrors, sets, deletes, evictions, errors } =
+      this.#state;
     const reads = hits + misses;
     return {
       hits,
@@ -369,7 +448,8 @@ export class Cache {
 
   #addressOf(key: CacheKey, options: (ScopeOption & { type?: unknown }) | undefined): EntryAddress {
     if (options === undefined) return { scope: GLOBAL_SCOPE, key: encodeKey(key) };
-    const type = options.type as (() => (abstract new (...args: never[]) => unknown) | undefined) | undefined;
+    const type = options.type as
+      (() => (abstract new (...args: never[]) => unknown) | undefined) | undefined;
     if (type !== undefined) this.#registerType(type);
     return { scope: this.#pathOf(options.scope), key: encodeKey(key) };
   }
@@ -393,10 +473,16 @@ export class Cache {
 
   /** Entries without grace were judged by the storage already; the clock is asked only for the others. */
   #isFresh(entry: StoredEntry): boolean {
-    return entry.freshUntil === entry.staleUntil || this.#platform.clock.monotonic() < entry.freshUntil;
+    return (
+      entry.freshUntil === entry.staleUntil || this.#platform.clock.monotonic() < entry.freshUntil
+    );
   }
 
-  #valueOf<T>(entry: StoredEntry | undefined, at: EntryAddress, options: { default?: T; allowStale?: boolean } | undefined): T | undefined {
+  #valueOf<T>(
+    entry: StoredEntry | undefined,
+    at: EntryAddress,
+    options: { default?: T; allowStale?: boolean } | undefined,
+  ): T | undefined {
     if (entry !== undefined) {
       const fresh = this.#isFresh(entry);
       if (fresh || options?.allowStale === true) {
@@ -415,7 +501,13 @@ export class Cache {
       return MISS;
     }
     this.#state.onHit(at.key, at.scope, !fresh);
-    return { hit: true, value: this.#release(entry.value) as T, expiresAt: this.#wallTime(entry.freshUntil), stale: !fresh, tags: entry.tags };
+    return {
+      hit: true,
+      value: this.#release(entry.value) as T,
+      expiresAt: this.#wallTime(entry.freshUntil),
+      stale: !fresh,
+      tags: entry.tags,
+    };
   }
 
   async #readThrough(
@@ -430,11 +522,22 @@ export class Cache {
       return { value, outcome: 'hit', stored: true, expiresAt: this.#wallTime(entry.freshUntil) };
     }
     const obtained = await this.#obtain(at, loader, settings, entry);
-    const expiresAt = obtained.freshUntil === undefined ? undefined : this.#wallTime(obtained.freshUntil);
-    return { value: this.#values.release(obtained.value), outcome: obtained.outcome, stored: obtained.stored, expiresAt };
+    const expiresAt =
+      obtained.freshUntil === undefined ? undefined : this.#wallTime(obtained.freshUntil);
+    return {
+      value: this.#values.release(obtained.value),
+      outcome: obtained.outcome,
+      stored: obtained.stored,
+      expiresAt,
+    };
   }
 
-  #freshHit(entry: StoredEntry, at: EntryAddress, loader: Loader<unknown>, settings: LoadSettings): unknown {
+  #freshHit(
+    entry: StoredEntry,
+    at: EntryAddress,
+    loader: Loader<unknown>,
+    settings: LoadSettings,
+  ): unknown {
     this.#state.onHit(at.key, at.scope, false);
     const value = this.#release(entry.value);
     if (settings.refreshAhead !== undefined || settings.earlyExpiration !== undefined) {
@@ -444,7 +547,12 @@ export class Cache {
     return value;
   }
 
-  async #obtain(at: EntryAddress, loader: Loader<unknown>, settings: LoadSettings, stale: StoredEntry | undefined): Promise<Obtained> {
+  async #obtain(
+    at: EntryAddress,
+    loader: Loader<unknown>,
+    settings: LoadSettings,
+    stale: StoredEntry | undefined,
+  ): Promise<Obtained> {
     const obtained = await this.#loading.obtain(requestOf(at, loader, settings, stale));
     if (obtained.outcome === 'stale') this.#state.onHit(at.key, at.scope, true);
     else this.#state.onMiss(at.key, at.scope);
@@ -452,7 +560,10 @@ export class Cache {
   }
 
   /** A failed read is a miss, or an error, as `onStorageError` says. */
-  #whenRead(found: StoredEntry | undefined | Promise<StoredEntry | undefined>, at: EntryAddress): Promise<StoredEntry | undefined> {
+  #whenRead(
+    found: StoredEntry | undefined | Promise<StoredEntry | undefined>,
+    at: EntryAddress,
+  ): Promise<StoredEntry | undefined> {
     if (!isPromise(found)) return Promise.resolve(found);
     return found.catch((error: unknown) => this.#writer.degrade('read', error, undefined, at));
   }
@@ -464,6 +575,11 @@ export class Cache {
   }
 }
 
-function requestOf(at: EntryAddress, loader: Loader<unknown>, settings: LoadSettings, stale: StoredEntry | undefined): LoadRequest {
+function requestOf(
+  at: EntryAddress,
+  loader: Loader<unknown>,
+  settings: LoadSettings,
+  stale: StoredEntry | undefined,
+): LoadRequest {
   return { at, id: `${at.scope.id}\n${at.key}`, loader, settings, stale };
 }

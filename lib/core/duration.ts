@@ -5,13 +5,7 @@ import { describe, InvalidDurationError } from './errors.js';
  * `0` means "do not keep". Resolution is 1 ms; anything above zero counts as at least 1 ms.
  */
 export type Duration =
-  | number
-  | `${number}ms`
-  | `${number}s`
-  | `${number}m`
-  | `${number}h`
-  | `${number}d`
-  | 'forever';
+  number | `${number}ms` | `${number}s` | `${number}m` | `${number}h` | `${number}d` | 'forever';
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ms: 1,

@@ -37,7 +37,10 @@ export class Flight<R> {
 
   /** Whether a result with these tags must not be stored. */
   isFencedFor(tags: readonly string[]): boolean {
-    return this.isVoid || (this.#evictedTags !== undefined && tags.some((tag) => this.#evictedTags!.has(tag)));
+    return (
+      this.isVoid ||
+      (this.#evictedTags !== undefined && tags.some((tag) => this.#evictedTags!.has(tag)))
+    );
   }
 
   land(result: R): void {

@@ -10,7 +10,9 @@ const STARS_MAX = 32;
  */
 export function globMatcher(pattern: string): (text: string) => boolean {
   if (typeof pattern !== 'string' || pattern.length > PATTERN_LENGTH_MAX)
-    throw new InvalidKeyError(`match: expected a glob of at most ${PATTERN_LENGTH_MAX} characters, got ${describe(pattern)}.`);
+    throw new InvalidKeyError(
+      `match: expected a glob of at most ${PATTERN_LENGTH_MAX} characters, got ${describe(pattern)}.`,
+    );
   const steps = parse(pattern);
   if (steps.filter((step) => step === STAR).length > STARS_MAX)
     throw new InvalidKeyError(`match: at most ${STARS_MAX} stars in one glob.`);
@@ -60,7 +62,7 @@ function matches(steps: readonly Step[], text: readonly string[]): boolean {
   let step = 0;
   let star = -1;
   let retryFrom = 0;
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const expected = steps[step];
     if (expected === STAR) {
       star = step++;

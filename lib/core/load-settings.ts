@@ -50,12 +50,18 @@ export function defaultSettings(ttlMs: number, loading: LoadingOptions): LoadSet
 }
 
 /** The settings of one `set`. */
-export function keepSettings(defaults: LoadSettings, options: SetOptions | undefined): KeepSettings {
+export function keepSettings(
+  defaults: LoadSettings,
+  options: SetOptions | undefined,
+): KeepSettings {
   return options === undefined ? defaults : withKeeping(defaults, options);
 }
 
 /** The settings of one `getOrSet`. Returns `defaults` itself when the call names nothing of its own. */
-export function loadSettings(defaults: LoadSettings, options: LoadOptions | undefined): LoadSettings {
+export function loadSettings(
+  defaults: LoadSettings,
+  options: LoadOptions | undefined,
+): LoadSettings {
   return options === undefined ? defaults : withLoading(withKeeping(defaults, options), options);
 }
 
@@ -83,12 +89,17 @@ function withKeeping(base: LoadSettings, options: SetOptions): LoadSettings {
 
 /** A list of tags, copied, without repetition. Throws InvalidKeyError for an empty or oversized one. */
 export function checkedTags(tags: readonly string[]): readonly string[] {
-  if (!Array.isArray(tags)) throw new InvalidKeyError(`tags: expected a list of strings, got ${describe(tags)}.`);
-  if (tags.length > TAGS_MAX) throw new InvalidKeyError(`tags: at most ${TAGS_MAX} on one entry, got ${tags.length}.`);
+  if (!Array.isArray(tags))
+    throw new InvalidKeyError(`tags: expected a list of strings, got ${describe(tags)}.`);
+  if (tags.length > TAGS_MAX)
+    throw new InvalidKeyError(`tags: at most ${TAGS_MAX} on one entry, got ${tags.length}.`);
   for (const tag of tags as readonly unknown[]) {
     if (typeof tag !== 'string' || tag === '')
-      throw new InvalidKeyError(`tags: each is a string of at least one character, got ${describe(tag)}.`);
-    if (byteLengthExceeds(tag, KEY_BYTES_MAX)) throw new InvalidKeyError('tags: one is longer than 64 kB.');
+      throw new InvalidKeyError(
+        `tags: each is a string of at least one character, got ${describe(tag)}.`,
+      );
+    if (byteLengthExceeds(tag, KEY_BYTES_MAX))
+      throw new InvalidKeyError('tags: one is longer than 64 kB.');
   }
   return tags.length > 1 ? [...new Set(tags)] : [...tags];
 }
@@ -116,11 +127,16 @@ function withLoading(base: LoadSettings, loading: LoadingOptions): LoadSettings 
     ...base,
     graceMs: loading.grace === undefined ? base.graceMs : toMs(loading.grace, 'grace'),
     jitter: fraction(loading.jitter, 'jitter') ?? base.jitter,
-    softMs: loading.softTimeout === undefined ? base.softMs : toMs(loading.softTimeout, 'softTimeout'),
+    softMs:
+      loading.softTimeout === undefined ? base.softMs : toMs(loading.softTimeout, 'softTimeout'),
     hardMs: positive(loading.hardTimeout, 'hardTimeout') ?? base.hardMs,
-    throttleMs: loading.graceThrottle === undefined ? base.throttleMs : toMs(loading.graceThrottle, 'graceThrottle'),
+    throttleMs:
+      loading.graceThrottle === undefined
+        ? base.throttleMs
+        : toMs(loading.graceThrottle, 'graceThrottle'),
     leaseMs: positive(loading.lease, 'lease') ?? base.leaseMs,
-    errorTtlMs: loading.errorTtl === undefined ? base.errorTtlMs : toMs(loading.errorTtl, 'errorTtl'),
+    errorTtlMs:
+      loading.errorTtl === undefined ? base.errorTtlMs : toMs(loading.errorTtl, 'errorTtl'),
     refreshAhead: fraction(loading.refreshAhead, 'refreshAhead') ?? base.refreshAhead,
     earlyExpiration: factor(loading.earlyExpiration) ?? base.earlyExpiration,
   };
@@ -135,7 +151,10 @@ function tiersOf(options: TierOptions): WriteOptions | undefined {
 function positive(duration: LoadingOptions['lease'], name: string): number | undefined {
   if (duration === undefined) return undefined;
   const ms = toMs(duration, name);
-  if (ms === 0) throw new InvalidOptionsError(`${name}: expected a duration above 0, got ${describe(duration)}.`);
+  if (ms === 0)
+    throw new InvalidOptionsError(
+      `${name}: expected a duration above 0, got ${describe(duration)}.`,
+    );
   return ms;
 }
 
@@ -145,6 +164,9 @@ function fraction(value: number | undefined, name: string): number | undefined {
 }
 
 function factor(value: number | undefined): number | undefined {
-  if (value === undefined || (typeof value === 'number' && value >= 0 && value !== Infinity)) return value;
-  throw new InvalidOptionsError(`earlyExpiration: expected a number from 0 up, got ${describe(value)}.`);
+  if (value === undefined || (typeof value === 'number' && value >= 0 && value !== Infinity))
+    return value;
+  throw new InvalidOptionsError(
+    `earlyExpiration: expected a number from 0 up, got ${describe(value)}.`,
+  );
 }

@@ -87,11 +87,18 @@ export class Loading {
   /** Whether a hit is late enough in its life to refresh ahead of time. */
   isDueEarly(entry: StoredEntry, settings: LoadSettings, now: number): boolean {
     if (entry.ttlMs === Infinity) return false;
-    if (settings.refreshAhead !== undefined && now >= entry.freshUntil - entry.ttlMs * (1 - settings.refreshAhead)) return true;
+    if (
+      settings.refreshAhead !== undefined &&
+      now >= entry.freshUntil - entry.ttlMs * (1 - settings.refreshAhead)
+    )
+      return true;
     if (settings.earlyExpiration === undefined) return false;
     // XFetch (Vattani, Chierichetti, Lowenstein, VLDB 2015): the load's own duration says how early is early enough.
     const loadMs = entry.loadMs ?? 0;
-    return now - loadMs * settings.earlyExpiration * Math.log(1 - this.platform.random()) >= entry.freshUntil;
+    return (
+      now - loadMs * settings.earlyExpiration * Math.log(1 - this.platform.random()) >=
+      entry.freshUntil
+    );
   }
 
   voidKey(at: EntryAddress): void {
@@ -154,7 +161,12 @@ export class Loading {
     flight.crash(error);
   }
 
-  async #fly(request: LoadRequest, flight: Flight<Landing>, plan: LoadPlan, isRefresh: boolean): Promise<Landing> {
+  async #fly(
+    request: LoadRequest,
+    flight: Flight<Landing>,
+    plan: LoadPlan,
+    isRefresh: boolean,
+  ): Promise<Landing> {
     const { leases } = this.storage;
     if (!leases) return this.#load(request, flight, plan, undefined);
     let lease: Lease | undefined;
@@ -169,7 +181,12 @@ export class Loading {
     return this.#load(request, flight, plan, lease);
   }
 
-  async #takeLease(leases: Leases, request: LoadRequest, flight: Flight<Landing>, isRefresh: boolean): Promise<Lease | Landing> {
+  async #takeLease(
+    leases: Leases,
+    request: LoadRequest,
+    flight: Flight<Landing>,
+    isRefresh: boolean,
+  ): Promise<Lease | Landing> {
     for (;;) {
       const answer = await leases.acquire(request.at, request.settings.leaseMs, isRefresh);
       if (answer.kind === 'leased') return answer.lease;
@@ -179,7 +196,12 @@ export class Loading {
     }
   }
 
-  async #load(request: LoadRequest, flight: Flight<Landing>, plan: LoadPlan, lease: Lease | undefined): Promise<Landing> {
+  async #load(
+    request: LoadRequest,
+    flight: Flight<Landing>,
+    plan: LoadPlan,
+    lease: Lease | undefined,
+  ): Promise<Landing> {
     const stopRenewing = lease ? this.#keepRenewed(lease, flight, plan) : undefined;
     const startedAt = this.platform.clock.monotonic();
     this.state.loads++;
@@ -196,24 +218,54 @@ export class Loading {
     }
   }
 
-  async #store(value: unknown, loadMs: number, flight: Flight<Landing>, plan: LoadPlan, lease: Lease | undefined): Promise<Landing> {
+  async #store(
+    value: unknown,
+    loadMs: number,
+    flight: Flight<Landing>,
+    plan: LoadPlan,
+    lease: Lease | undefined,
+  ): Promise<Landing> {
     const { tags } = plan;
-    const landing = { value, from: 'loader' as const, tags, stored: false, fenced: false, freshUntil: undefined };
+    const landing = {
+      value,
+      from: 'loader' as const,
+      tags,
+      stored: false,
+      fenced: false,
+      freshUntil: undefined,
+    };
     const mayStore = plan.stores && (lease !== undefined || this.storage.leases === undefined);
     if (!mayStore || flight.isFencedFor(tags)) {
       if (lease) await this.storage.leases!.release(lease);
       return { ...landing, fenced: flight.isFencedFor(tags) };
     }
     const ttlMs = jittered(plan.ttlMs, plan.settings.jitter, this.platform.random);
-    const entry: NewEntry = { value, ttlMs, graceMs: plan.graceMs, sliding: plan.settings.sliding, tags, loadMs };
+    const entry: NewEntry = {
+      value,
+      ttlMs,
+      graceMs: plan.graceMs,
+      sliding: plan.settings.sliding,
+      tags,
+      loadMs,
+    };
     const storedAt = this.platform.clock.monotonic();
     const stored = await this.#put(flight, entry, plan.settings, lease);
     const fenced = flight.isFencedFor(tags) || (lease !== undefined && stored === false);
-    return { ...landing, stored: stored === true, fenced, freshUntil: stored === true ? storedAt + ttlMs : undefined };
+    return {
+      ...landing,
+      stored: stored === true,
+      fenced,
+      freshUntil: stored === true ? storedAt + ttlMs : undefined,
+    };
   }
 
   /** `undefined` when the storage failed: that is a fault, not a fence. */
-  async #put(flight: Flight<Landing>, entry: NewEntry, settings: LoadSettings, lease: Lease | undefined): Promise<boolean | undefined> {
+  async #put(
+    flight: Flight<Landing>,
+    entry: NewEntry,
+    settings: LoadSettings,
+    lease: Lease | undefined,
+  ): Promise<boolean | undefined> {
     try {
       if (lease) return await this.storage.leases!.store(lease, entry);
       // No await before this call: between the fence check and a synchronous write nothing can come in between.
@@ -246,7 +298,11 @@ export class Loading {
     };
   }
 
-  async #wait(request: LoadRequest, flight: Flight<Landing>, outcome: 'loaded' | 'joined'): Promise<Obtained> {
+  async #wait(
+    request: LoadRequest,
+    flight: Flight<Landing>,
+    outcome: 'loaded' | 'joined',
+  ): Promise<Obtained> {
     try {
       const landing = await this.#withinTimeouts(request, flight);
       if (landing === undefined) return this.#fromStale(request.stale!);
@@ -263,32 +319,59 @@ export class Loading {
     if (softMs === Infinity || !request.stale) return flight.result;
     return new Promise((resolve, reject) => {
       const stop = this.platform.clock.after(softMs, () => resolve(undefined));
-      flight.result.then(resolve, reject).finally(stop).catch(() => undefined);
+      flight.result
+        .then(resolve, reject)
+        .finally(stop)
+        .catch(() => undefined);
     });
   }
 
   #noteFailure(request: LoadRequest, error: unknown): void {
     const { settings, at, id, stale } = request;
-    if (settings.errorTtlMs > 0) this.notes.keep(id, { at, failure: { error } }, settings.errorTtlMs);
-    else if (stale && settings.throttleMs > 0) this.notes.keep(id, { at, failure: undefined }, settings.throttleMs);
+    if (settings.errorTtlMs > 0)
+      this.notes.keep(id, { at, failure: { error } }, settings.errorTtlMs);
+    else if (stale && settings.throttleMs > 0)
+      this.notes.keep(id, { at, failure: undefined }, settings.throttleMs);
     if (stale) this.#fault('load', error, at);
   }
 
   #fromStale(stale: StoredEntry): Obtained {
-    return { value: stale.value, from: 'storage', stored: false, fenced: false, freshUntil: stale.freshUntil, tags: stale.tags, outcome: 'stale' };
+    return {
+      value: stale.value,
+      from: 'storage',
+      stored: false,
+      fenced: false,
+      freshUntil: stale.freshUntil,
+      tags: stale.tags,
+      outcome: 'stale',
+    };
   }
 
   #fromEntry(entry: StoredEntry, flight: Flight<Landing>): Landing {
     // Values from bytes are fresh objects, but one flight serves many callers: admit, so that each release is a copy.
-    const value = this.storage.holds === 'values' ? entry.value : this.values.admit(entry.value, flight.at.key);
-    return { value, from: 'storage', stored: true, fenced: flight.isVoid, freshUntil: entry.freshUntil, tags: entry.tags };
+    const value =
+      this.storage.holds === 'values' ? entry.value : this.values.admit(entry.value, flight.at.key);
+    return {
+      value,
+      from: 'storage',
+      stored: true,
+      fenced: flight.isVoid,
+      freshUntil: entry.freshUntil,
+      tags: entry.tags,
+    };
   }
 
   #asLookup(stale: StoredEntry | undefined): Lookup<unknown> {
     if (!stale) return MISS;
     const { clock } = this.platform;
     const expiresAt = clock.now() + (stale.freshUntil - clock.monotonic());
-    return { hit: true, value: this.values.release(stale.value), expiresAt, stale: true, tags: stale.tags };
+    return {
+      hit: true,
+      value: this.values.release(stale.value),
+      expiresAt,
+      stale: true,
+      tags: stale.tags,
+    };
   }
 
   #fault(during: string, error: unknown, at: EntryAddress): void {

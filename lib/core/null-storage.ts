@@ -37,7 +37,8 @@ export class NullStorage implements OpenStorage {
   }
 
   increment(_at: EntryAddress, by: number): number {
-    if (!Number.isFinite(by)) throw new InvalidOptionsError('increment: "by" must be a finite number.');
+    if (!Number.isFinite(by))
+      throw new InvalidOptionsError('increment: "by" must be a finite number.');
     return by;
   }
 

@@ -10,12 +10,17 @@ import { valuePolicy } from './value/value-policy.js';
  * Opens the storage of one cache: a driver as it is, a minimal storage under the core's own scopes and fences. Whatever
  * may be slow or away gets deadlines, a circuit breaker and an eviction journal around it.
  */
-export function openStorage(options: ResolvedOptions, platform: Platform, state: CacheState): OpenStorage {
+export function openStorage(
+  options: ResolvedOptions,
+  platform: Platform,
+  state: CacheState,
+): OpenStorage {
   if (!options.enabled) return new NullStorage();
   const values = valuePolicy(options.isolation, options.codecs);
   const host: StorageHost = {
     clock: platform.clock,
     digest: (text) => platform.digest(text),
+    checksum: (bytes) => platform.checksum(bytes),
     randomToken: () => platform.randomToken(),
     random: () => platform.random(),
     namespace: options.namespace,
@@ -25,6 +30,10 @@ export function openStorage(options: ResolvedOptions, platform: Platform, state:
     listener: state,
     admit: (value, where) => values.admit(value, where),
   };
-  const storage = isDriver(options.storage) ? options.storage.open(host) : new EpochStorage(options.storage, host);
-  return storage.isLocal === true ? storage : new ResilientStorage(storage, host, options.storageTimeoutMs);
+  const storage: OpenStorage = isDriver(options.storage)
+    ? options.storage.open(host)
+    : new EpochStorage(options.storage, host);
+  return storage.isLocal === true
+    ? storage
+    : new ResilientStorage(storage, host, options.storageTimeoutMs);
 }

@@ -50,7 +50,10 @@ const NAMESPACE_BYTES_MAX = 200;
  * Checks every option once.
  * @throws InvalidOptionsError or InvalidDurationError naming the option, what was expected and what came
  */
-export function resolveOptions(options: CacheOptions, defaultStorage: () => CacheStorage): ResolvedOptions {
+export function resolveOptions(
+  options: CacheOptions,
+  defaultStorage: () => CacheStorage,
+): ResolvedOptions {
   if (options === null || typeof options !== 'object' || Array.isArray(options))
     throw new InvalidOptionsError(`Cache options: expected an object, got ${describe(options)}.`);
   for (const name of Object.keys(options))
@@ -61,13 +64,18 @@ export function resolveOptions(options: CacheOptions, defaultStorage: () => Cach
   return Object.freeze({
     storage: checkedStorage(options.storage) ?? defaultStorage(),
     scopes: new ScopeTree(options.scopes ?? ['org', 'user', 'session']),
-    defaults: defaultSettings(toMs(options.ttl ?? '5m', 'ttl'), checkedObject(options.loading, 'loading') ?? {}),
+    defaults: defaultSettings(
+      toMs(options.ttl ?? '5m', 'ttl'),
+      checkedObject(options.loading, 'loading') ?? {},
+    ),
     namespace: checkedNamespace(options.namespace ?? 'cache'),
     rules: checkedRules(checkedList(options.rules, 'rules')),
     codecs,
     serializer: checkedSerializer(options.serializer) ?? richSerializer(codecs),
     isolation: oneOf(options.isolation ?? 'clone', ['clone', 'frozen', 'none'], 'isolation'),
-    throws: oneOf(options.onStorageError ?? 'degrade', ['degrade', 'throw'], 'onStorageError') === 'throw',
+    throws:
+      oneOf(options.onStorageError ?? 'degrade', ['degrade', 'throw'], 'onStorageError') ===
+      'throw',
     enabled: checkedBoolean(options.enabled ?? true, 'enabled'),
     storageTimeoutMs: checkedTimeout(options.storageTimeout),
     listener: checkedObject(options.listener, 'listener'),
@@ -82,19 +90,28 @@ function checkedTimeout(timeout: CacheOptions['storageTimeout']): number {
 
 function checkedStorage(storage: CacheStorage | undefined): CacheStorage | undefined {
   if (storage === undefined) return undefined;
-  const given = storage as Partial<Record<string, unknown>> | null;
-  const isDriver = typeof given === 'object' && given !== null && typeof given['open'] === 'function';
+  const given = storage as unknown as Partial<Record<string, unknown>> | null;
+  const isDriver =
+    typeof given === 'object' && given !== null && typeof given['open'] === 'function';
   const isBasic =
     typeof given === 'object' &&
     given !== null &&
     ['get', 'set', 'delete', 'clear'].every((method) => typeof given[method] === 'function');
   if (!isDriver && !isBasic)
-    throw wrong('storage', 'memoryStorage(), redisStorage(…) or an object with get, set, delete and clear', storage);
+    throw wrong(
+      'storage',
+      'memoryStorage(), redisStorage(…) or an object with get, set, delete and clear',
+      storage,
+    );
   return storage;
 }
 
 function checkedNamespace(namespace: unknown): string {
-  if (typeof namespace !== 'string' || namespace === '' || byteLengthExceeds(namespace, NAMESPACE_BYTES_MAX))
+  if (
+    typeof namespace !== 'string' ||
+    namespace === '' ||
+    byteLengthExceeds(namespace, NAMESPACE_BYTES_MAX)
+  )
     throw wrong('namespace', `a string of 1 to ${NAMESPACE_BYTES_MAX} bytes`, namespace);
   return namespace;
 }

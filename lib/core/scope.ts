@@ -1,4 +1,10 @@
-import { describe, InvalidKeyError, InvalidOptionsError, MissingScopeError, UnknownScopeError } from './errors.js';
+import {
+  describe,
+  InvalidKeyError,
+  InvalidOptionsError,
+  MissingScopeError,
+  UnknownScopeError,
+} from './errors.js';
 import { byteLengthExceeds, KEY_BYTES_MAX } from './limits.js';
 
 /** An id as callers write it. Numbers and bigints name the same scope as their decimal text. */
@@ -108,7 +114,7 @@ export class ScopePath {
 }
 
 /** The place every other one lies below. */
-export const GLOBAL_SCOPE: ScopePath = Object.freeze(new ScopePath(undefined, []));
+export const GLOBAL_SCOPE: ScopePath = new ScopePath(undefined, []);
 
 const PLAIN_ID = /^[A-Za-z0-9_.@~-]*$/;
 const SPECIAL = /[^A-Za-z0-9_.@~-]/g;
@@ -126,7 +132,9 @@ function escapeId(id: string): string {
 }
 
 function unescapeId(text: string): string {
-  return text.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  return text.replace(/%([0-9a-f]{4})/g, (_, hex: string) =>
+    String.fromCharCode(parseInt(hex, 16)),
+  );
 }
 
 /** The levels of one cache and the paths in them. Built once from the `scopes` option. */
@@ -181,7 +189,8 @@ export class ScopeTree {
     const level = this.#level(name);
     const ids = level.chain.map((ancestor) => {
       const id = context?.idOf(ancestor);
-      if (id === undefined || id === null || id === '') throw missingFromContext(level, ancestor, context);
+      if (id === undefined || id === null || id === '')
+        throw missingFromContext(level, ancestor, context);
       return checkedId(id, ancestor.name);
     });
     return new ScopePath(level, ids);
@@ -235,13 +244,18 @@ export class ScopeTree {
 
 function checkedId(id: unknown, level: string): string {
   if (typeof id === 'string') {
-    if (id === '') throw new InvalidKeyError(`The ${level} id is the empty string; ids have at least one character.`);
+    if (id === '')
+      throw new InvalidKeyError(
+        `The ${level} id is the empty string; ids have at least one character.`,
+      );
     if (byteLengthExceeds(id, KEY_BYTES_MAX))
       throw new InvalidKeyError(`The ${level} id is longer than 64 kB (${id.length} characters).`);
     return id;
   }
   if ((typeof id === 'number' && Number.isFinite(id)) || typeof id === 'bigint') return String(id);
-  throw new InvalidKeyError(`The ${level} id must be a string, a finite number or a bigint; got ${describe(id)}. Convert it to a string.`);
+  throw new InvalidKeyError(
+    `The ${level} id must be a string, a finite number or a bigint; got ${describe(id)}. Convert it to a string.`,
+  );
 }
 
 function checkLevel(options: ScopeLevelOptions, known: ReadonlyMap<string, ScopeNode>): void {
@@ -250,16 +264,29 @@ function checkLevel(options: ScopeLevelOptions, known: ReadonlyMap<string, Scope
     throw new InvalidOptionsError(
       `scopes: a level's name must start with a letter and hold letters, digits, "_" or "-"; got ${describe(name)}.`,
     );
-  if (name === 'global') throw new InvalidOptionsError('scopes: "global" is the root of every tree and cannot be a level.');
+  if (name === 'global')
+    throw new InvalidOptionsError(
+      'scopes: "global" is the root of every tree and cannot be a level.',
+    );
   if (known.has(name))
-    throw new InvalidOptionsError(`scopes: scope level names must be unique; "${name}" appears twice.`);
+    throw new InvalidOptionsError(
+      `scopes: scope level names must be unique; "${name}" appears twice.`,
+    );
   if (options.resolve !== undefined && typeof options.resolve !== 'function')
-    throw new InvalidOptionsError(`scopes: ${name}.resolve must be a function, got ${describe(options.resolve)}.`);
+    throw new InvalidOptionsError(
+      `scopes: ${name}.resolve must be a function, got ${describe(options.resolve)}.`,
+    );
   if (options.children !== undefined && !Array.isArray(options.children))
-    throw new InvalidOptionsError(`scopes: ${name}.children must be a list, got ${describe(options.children)}.`);
+    throw new InvalidOptionsError(
+      `scopes: ${name}.children must be a list, got ${describe(options.children)}.`,
+    );
 }
 
-function missingFromContext(level: ScopeNode, missing: ScopeNode, context: ScopeContext | undefined): MissingScopeError {
+function missingFromContext(
+  level: ScopeNode,
+  missing: ScopeNode,
+  context: ScopeContext | undefined,
+): MissingScopeError {
   const where = context?.lookedAt(missing) ?? 'no request context is open here';
   return new MissingScopeError(
     missing.name,
@@ -278,8 +305,13 @@ function missingFromIds(deepest: ScopeNode, missing: string): MissingScopeError 
 
 function noLevelNamed(given: unknown, names: string[]): Error {
   return given !== null && typeof given === 'object'
-    ? new MissingScopeError(names[0] ?? 'global', 'The scope names no level: give ids like { org: "o1" }, a level name, or "global".')
-    : new InvalidOptionsError(`scope: expected "global", a level name or ids by level, got ${describe(given)}.`);
+    ? new MissingScopeError(
+        names[0] ?? 'global',
+        'The scope names no level: give ids like { org: "o1" }, a level name, or "global".',
+      )
+    : new InvalidOptionsError(
+        `scope: expected "global", a level name or ids by level, got ${describe(given)}.`,
+      );
 }
 
 function severalTrees(deepest: ScopeNode, given: ScopeIds): UnknownScopeError {

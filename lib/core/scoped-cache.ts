@@ -44,7 +44,11 @@ export class ScopedCache {
     return this.cache.set(key, value, this.#here(options));
   }
 
-  getOrSet<T = unknown>(key: CacheKey, loader: Loader<T>, options?: NoScope<LoadOptions>): Promise<T> {
+  getOrSet<T = unknown>(
+    key: CacheKey,
+    loader: Loader<T>,
+    options?: NoScope<LoadOptions>,
+  ): Promise<T> {
     return this.cache.getOrSet(key, loader, this.#here(options));
   }
 
@@ -56,11 +60,19 @@ export class ScopedCache {
     return this.cache.touch(key, this.#here(options));
   }
 
-  merge<T extends object = Record<string, unknown>>(key: CacheKey, patch: Partial<T>, options?: NoScope<ChangeOptions>): Promise<T> {
+  merge<T extends object = Record<string, unknown>>(
+    key: CacheKey,
+    patch: Partial<T>,
+    options?: NoScope<ChangeOptions>,
+  ): Promise<T> {
     return this.cache.merge<T>(key, patch, this.#here(options));
   }
 
-  update<T = unknown>(key: CacheKey, change: (current: T | undefined) => T | Promise<T>, options?: NoScope<ChangeOptions>): Promise<T> {
+  update<T = unknown>(
+    key: CacheKey,
+    change: (current: T | undefined) => T | Promise<T>,
+    options?: NoScope<ChangeOptions>,
+  ): Promise<T> {
     return this.cache.update(key, change, this.#here(options));
   }
 
@@ -68,7 +80,10 @@ export class ScopedCache {
     return this.cache.increment(key, this.#here(options));
   }
 
-  getMany<T = unknown>(keys: readonly CacheKey[], options?: NoScope<LookupOptions>): Promise<(T | undefined)[]> {
+  getMany<T = unknown>(
+    keys: readonly CacheKey[],
+    options?: NoScope<LookupOptions>,
+  ): Promise<(T | undefined)[]> {
     return this.cache.getMany<T>(keys, this.#here(options));
   }
 
@@ -91,7 +106,10 @@ export class ScopedCache {
     return this.cache.getOrSetMany(keys, loader, this.#here(options));
   }
 
-  getInherited<T = unknown>(key: CacheKey, options?: NoScope<LookupOptions>): ReturnType<Cache['getInherited']> {
+  getInherited<T = unknown>(
+    key: CacheKey,
+    options?: NoScope<LookupOptions>,
+  ): ReturnType<Cache['getInherited']> {
     return this.cache.getInherited<T>(key, this.#here(options));
   }
 

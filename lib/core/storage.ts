@@ -29,6 +29,8 @@ export interface Platform {
   readonly clock: Clock;
   /** SHA-256 of the UTF-8 text, as 64 hex digits. */
   digest(text: string): string;
+  /** CRC-32 of the bytes. */
+  checksum(bytes: Uint8Array): number;
   /** At least 96 random bits as text without special characters. */
   randomToken(): string;
   /** A number from 0 up to, but not including, 1. */
@@ -163,11 +165,17 @@ export interface OpenStorage {
   /** The usable entry, which may be stale within its grace; renews a sliding one unless `peek`. */
   read(at: EntryAddress, options?: ReadOptions): Awaitable<StoredEntry | undefined>;
   /** Results in the order of `at`. One round trip where possible. */
-  readMany(at: readonly EntryAddress[], options?: ReadOptions): Awaitable<(StoredEntry | undefined)[]>;
+  readMany(
+    at: readonly EntryAddress[],
+    options?: ReadOptions,
+  ): Awaitable<(StoredEntry | undefined)[]>;
   /** Replaces whatever is there and voids leases on the key. `false`: a rule refused it (nothing kept, nothing older either). */
   write(at: EntryAddress, entry: NewEntry, options?: WriteOptions): Awaitable<boolean>;
   /** As many writes, in one round trip where possible. */
-  writeMany(items: readonly (readonly [EntryAddress, NewEntry])[], options?: WriteOptions): Awaitable<void>;
+  writeMany(
+    items: readonly (readonly [EntryAddress, NewEntry])[],
+    options?: WriteOptions,
+  ): Awaitable<void>;
   /** Removes, and voids leases on the key. `true` only when a live entry was removed. */
   remove(at: EntryAddress): Awaitable<boolean>;
   /** How many live entries it removed. */

@@ -24,10 +24,14 @@ export function lru(options: LruOptions): EvictionRule {
 export function checkLimits(rule: string, options: { max?: number; maxBytes?: number }): void {
   const { max, maxBytes } = options ?? {};
   if (max === undefined && maxBytes === undefined)
-    throw new InvalidOptionsError(`${rule}: expected { max } (entries) or { maxBytes }, got ${describe(options)}.`);
+    throw new InvalidOptionsError(
+      `${rule}: expected { max } (entries) or { maxBytes }, got ${describe(options)}.`,
+    );
   for (const [name, value] of Object.entries({ max, maxBytes }))
     if (value !== undefined && !(Number.isInteger(value) && value >= 1))
-      throw new InvalidOptionsError(`${rule}: ${name} must be a whole number from 1 up, got ${describe(value)}.`);
+      throw new InvalidOptionsError(
+        `${rule}: ${name} must be a whole number from 1 up, got ${describe(value)}.`,
+      );
 }
 
 interface Group {

@@ -27,7 +27,8 @@ class MaxItemsRule implements EvictionRule {
     const group = groupOf(entry, this.options.per);
     if (group === undefined) return undefined;
     const count = this.#counts.get(group) ?? 0;
-    if (count >= this.options.max && !replaces) return { action: 'evict', entry, reason: 'max-items' };
+    if (count >= this.options.max && !replaces)
+      return { action: 'evict', entry, reason: 'max-items' };
     this.#counted.add(entry);
     this.#counts.set(group, count + 1);
     return undefined;

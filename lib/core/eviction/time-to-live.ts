@@ -15,7 +15,10 @@ export interface TimeToLiveOptions {
  */
 export function timeToLive(options?: TimeToLiveOptions): EvictionRule {
   const maxAgeMs = options === undefined ? Infinity : toMs(options.max, 'timeToLive: max');
-  if (maxAgeMs === 0) throw new InvalidOptionsError(`timeToLive: max must be above 0, got ${describe(options?.max)}.`);
+  if (maxAgeMs === 0)
+    throw new InvalidOptionsError(
+      `timeToLive: max must be above 0, got ${describe(options?.max)}.`,
+    );
   const rule: EvictionRule = { name: 'time-to-live', maxAgeMs, fresh: () => rule };
   return rule;
 }

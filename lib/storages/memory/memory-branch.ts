@@ -62,7 +62,8 @@ export class MemoryBranch {
   /** All records of the subtree. */
   *walk(): Generator<MemoryRecord> {
     yield* this.records.values();
-    for (const siblings of this.children.values()) for (const child of siblings.values()) yield* child.walk();
+    for (const siblings of this.children.values())
+      for (const child of siblings.values()) yield* child.walk();
   }
 
   #tag(tag: string): Set<MemoryRecord> {

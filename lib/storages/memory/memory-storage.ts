@@ -46,7 +46,9 @@ export function memoryStorage(options: MemoryStorageOptions = {}): StorageDriver
     open: (host: StorageHost): OpenStorage => {
       for (const level of Object.keys(options.perScope ?? {}))
         if (!host.scopes.names.includes(level))
-          throw new InvalidOptionsError(`memoryStorage: perScope names ${describe(level)}, which is no scope level; the levels are ${host.scopes.names.join(', ')}.`);
+          throw new InvalidOptionsError(
+            `memoryStorage: perScope names ${describe(level)}, which is no scope level; the levels are ${host.scopes.names.join(', ')}.`,
+          );
       return new MemoryStore(host, limits);
     },
   };
@@ -57,19 +59,34 @@ const KNOWN = ['maxEntries', 'maxBytes', 'perScope', 'sweepEvery'];
 function checked(options: MemoryStorageOptions): MemoryLimits {
   for (const name of Object.keys(options))
     if (!KNOWN.includes(name))
-      throw new InvalidOptionsError(`memoryStorage: unknown option "${name}". Known: ${KNOWN.join(', ')}.`);
+      throw new InvalidOptionsError(
+        `memoryStorage: unknown option "${name}". Known: ${KNOWN.join(', ')}.`,
+      );
   const maxEntries = limit(options.maxEntries ?? 1_000_000, 'maxEntries');
   const maxBytes = limit(options.maxBytes ?? 128 * 1024 * 1024, 'maxBytes');
   const rules: EvictionRule[] = [];
   for (const [per, { maxEntries: max, maxBytes: bytes }] of Object.entries(options.perScope ?? {}))
-    rules.push(lru({ per, ...(max !== undefined && { max }), ...(bytes !== undefined && { maxBytes: bytes }) }));
+    rules.push(
+      lru({
+        per,
+        ...(max !== undefined && { max }),
+        ...(bytes !== undefined && { maxBytes: bytes }),
+      }),
+    );
   const sweepMs = toMs(options.sweepEvery ?? '5s', 'sweepEvery');
-  if (sweepMs === 0) throw new InvalidOptionsError('memoryStorage: sweepEvery must be above 0; use \'forever\' to switch the sweep off.');
-  const measures = maxBytes !== Infinity || Object.values(options.perScope ?? {}).some((one) => one.maxBytes !== undefined);
+  if (sweepMs === 0)
+    throw new InvalidOptionsError(
+      "memoryStorage: sweepEvery must be above 0; use 'forever' to switch the sweep off.",
+    );
+  const measures =
+    maxBytes !== Infinity ||
+    Object.values(options.perScope ?? {}).some((one) => one.maxBytes !== undefined);
   return { maxEntries, maxBytes, sweepMs, measures, rules };
 }
 
 function limit(value: number, name: string): number {
   if (value === Infinity || (Number.isInteger(value) && value >= 1)) return value;
-  throw new InvalidOptionsError(`memoryStorage: ${name} must be a whole number from 1 up, or Infinity; got ${describe(value)}.`);
+  throw new InvalidOptionsError(
+    `memoryStorage: ${name} must be a whole number from 1 up, or Infinity; got ${describe(value)}.`,
+  );
 }

@@ -38,7 +38,9 @@ export class MemoryStore implements OpenStorage {
     readonly host: StorageHost,
     readonly limits: MemoryLimits,
   ) {
-    this.#rules = new RuleRunner([...limits.rules, ...host.rules], host, (effect, entry) => this.#apply(effect, entry));
+    this.#rules = new RuleRunner([...limits.rules, ...host.rules], host, (effect, entry) =>
+      this.#apply(effect, entry),
+    );
     this.#hasRules = !this.#rules.isEmpty;
     this.#table = new MemoryTable(host, limits, (record, reason) => this.#noteGone(record, reason));
   }
@@ -60,16 +62,24 @@ export class MemoryStore implements OpenStorage {
     return this.#settled(record);
   }
 
-  readMany(at: readonly EntryAddress[], options?: ReadOptions): Awaitable<(StoredEntry | undefined)[]> {
+  readMany(
+    at: readonly EntryAddress[],
+    options?: ReadOptions,
+  ): Awaitable<(StoredEntry | undefined)[]> {
     const entries = at.map((one) => this.read(one, options));
-    return entries.some(isPending) ? Promise.all(entries) : (entries as (StoredEntry | undefined)[]);
+    return entries.some(isPending)
+      ? Promise.all(entries)
+      : (entries as (StoredEntry | undefined)[]);
   }
 
   write(at: EntryAddress, entry: NewEntry, options?: WriteOptions): Awaitable<boolean> {
     return this.#insert(at, entry, options, undefined);
   }
 
-  writeMany(items: readonly (readonly [EntryAddress, NewEntry])[], options?: WriteOptions): Awaitable<void> {
+  writeMany(
+    items: readonly (readonly [EntryAddress, NewEntry])[],
+    options?: WriteOptions,
+  ): Awaitable<void> {
     const written = items.map(([at, entry]) => this.write(at, entry, options));
     return written.some(isPending) ? Promise.all(written).then(() => undefined) : undefined;
   }
@@ -97,17 +107,26 @@ export class MemoryStore implements OpenStorage {
   change(at: EntryAddress, change: Change): Awaitable<ChangeResult> {
     const current = this.#table.liveAt(at.scope, at.key);
     const result = change(current);
-    return isPromise(result) ? this.#changeLater(at, change, current, result) : this.#applyChange(at, current, result);
+    return isPromise(result)
+      ? this.#changeLater(at, change, current, result)
+      : this.#applyChange(at, current, result);
   }
 
   increment(at: EntryAddress, by: number, ttlMs: number): Awaitable<number> {
     const record = this.#table.liveAt(at.scope, at.key);
     const value: unknown = record ? record.value : 0;
     if (typeof value !== 'number' || !Number.isFinite(value))
-      throw new InvalidOptionsError(`increment: ${at.key} in scope ${at.scope} holds ${describe(value)}, not a finite number.`);
+      throw new InvalidOptionsError(
+        `increment: ${at.key} in scope ${at.scope} holds ${describe(value)}, not a finite number.`,
+      );
     const sum = value + by;
     const { graceMs, sliding, tags } = record ?? { graceMs: 0, sliding: false, tags: [] };
-    const written = this.#insert(at, { value: sum, ttlMs, graceMs, sliding, tags }, undefined, record);
+    const written = this.#insert(
+      at,
+      { value: sum, ttlMs, graceMs, sliding, tags },
+      undefined,
+      record,
+    );
     return isPromise(written) ? written.then(() => sum) : sum;
   }
 
@@ -185,7 +204,10 @@ export class MemoryStore implements OpenStorage {
     if (endsWith) record.endWith(endsWith);
     if (!this.#hasRules) return this.#put(record, options);
     const replaces = this.#table.liveAt(at.scope, at.key);
-    return this.#settled(this.#rules.beforeSet(record, replaces, () => this.#put(record, options)));
+    const written = this.#rules.beforeSet(record, replaces, () => this.#put(record, options));
+    return isPromise(written)
+      ? written.then((stored) => this.#settled(stored))
+      : this.#settled(written);
   }
 
   /** Synchronous: what was checked just before still holds when the entry is in. */
@@ -198,18 +220,31 @@ export class MemoryStore implements OpenStorage {
     return !isCalledOff && !record.isGone;
   }
 
-  async #changeLater(at: EntryAddress, change: Change, first: StoredEntry | undefined, pending: Promise<ChangeResult>): Promise<ChangeResult> {
+  async #changeLater(
+    at: EntryAddress,
+    change: Change,
+    first: StoredEntry | undefined,
+    pending: Promise<ChangeResult>,
+  ): Promise<ChangeResult> {
     let current = first;
     let result = await pending;
     // Another writer was faster while the change was thinking: think again about what is there now.
-    for (let live = this.#table.liveAt(at.scope, at.key); live !== current; live = this.#table.liveAt(at.scope, at.key)) {
+    for (
+      let live = this.#table.liveAt(at.scope, at.key);
+      live !== current;
+      live = this.#table.liveAt(at.scope, at.key)
+    ) {
       current = live;
       result = await change(current);
     }
     return this.#applyChange(at, current, result);
   }
 
-  #applyChange(at: EntryAddress, current: StoredEntry | undefined, result: ChangeResult): Awaitable<ChangeResult> {
+  #applyChange(
+    at: EntryAddress,
+    current: StoredEntry | undefined,
+    result: ChangeResult,
+  ): Awaitable<ChangeResult> {
     if (!('write' in result)) return result;
     result.beforeWrite?.();
     const endsWith = result.ttl === 'remaining' ? (current as MemoryRecord | undefined) : undefined;
@@ -254,9 +289,14 @@ export class MemoryStore implements OpenStorage {
         return;
       }
       case 'evict':
-        return this.#applyEvict((effect.entry ?? asked) as MemoryRecord | undefined, effect.reason ?? 'rule');
+        return this.#applyEvict(
+          (effect.entry ?? asked) as MemoryRecord | undefined,
+          effect.reason ?? 'rule',
+        );
       default:
-        throw new InvalidOptionsError(`a rule asked for ${describe((effect as { action?: unknown }).action)}; known actions are evict, set, get and clear.`);
+        throw new InvalidOptionsError(
+          `a rule asked for ${describe((effect as { action?: unknown }).action)}; known actions are evict, set, get and clear.`,
+        );
     }
   }
 
@@ -273,8 +313,16 @@ export class MemoryStore implements OpenStorage {
     const value = this.host.admit ? this.host.admit(effect.value, effect.key) : effect.value;
     const ttlMs = effect.ttl === undefined ? (asked as MemoryRecord).ttlMs : effect.ttl * 1_000;
     const at = { scope: asked.scope, key: effect.key };
-    const written = this.#insert(at, { value, ttlMs, graceMs: 0, sliding: false, tags: [] }, undefined, undefined);
-    if (isPromise(written)) written.catch((error: unknown) => this.host.listener.onFault?.({ during: 'rule', storage: this.type, error }));
+    const written = this.#insert(
+      at,
+      { value, ttlMs, graceMs: 0, sliding: false, tags: [] },
+      undefined,
+      undefined,
+    );
+    if (isPromise(written))
+      written.catch((error: unknown) =>
+        this.host.listener.onFault?.({ during: 'rule', storage: this.type, error }),
+      );
   }
 
   /** The result, or a promise of it when asynchronous rules are at work. */

@@ -66,7 +66,11 @@ export class MemoryTable {
   /** Puts a record in, in place of the one with its key, and makes room at the limits. */
   put(record: MemoryRecord): void {
     const replaced = this.at(record.scope, record.key);
-    if (replaced) this.drop(replaced, this.host.clock.monotonic() < replaced.freshUntil ? 'replaced' : 'expired');
+    if (replaced)
+      this.drop(
+        replaced,
+        this.host.clock.monotonic() < replaced.freshUntil ? 'replaced' : 'expired',
+      );
     record.branch = this.#root.grow(record.scope);
     record.branch.add(record);
     record.link = this.#recency.add(record);

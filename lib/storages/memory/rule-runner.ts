@@ -1,5 +1,10 @@
 import type { RemovalReason } from '../../core/entry.js';
-import type { EvictionRule, RuleAnswer, RuleEffect, RuleEntry } from '../../core/eviction/eviction-rule.js';
+import type {
+  EvictionRule,
+  RuleAnswer,
+  RuleEffect,
+  RuleEntry,
+} from '../../core/eviction/eviction-rule.js';
 import { InvalidOptionsError } from '../../core/errors.js';
 import { isPromise } from '../../core/guard.js';
 import type { StorageHost } from '../../core/storage.js';
@@ -34,19 +39,26 @@ export class RuleRunner {
   }
 
   onGet(entry: RuleEntry): void {
-    for (const rule of this.#rules) if (rule.onGet) this.#run(rule, () => rule.onGet!(entry), entry);
+    for (const rule of this.#rules)
+      if (rule.onGet) this.#run(rule, () => rule.onGet!(entry), entry);
   }
 
   onEvict(entry: RuleEntry, reason: RemovalReason): void {
-    for (const rule of this.#rules) if (rule.onEvict) this.#run(rule, () => rule.onEvict!(entry, reason), entry);
+    for (const rule of this.#rules)
+      if (rule.onEvict) this.#run(rule, () => rule.onEvict!(entry, reason), entry);
   }
 
   onClear(): void {
-    for (const rule of this.#rules) if (rule.onClear) this.#run(rule, () => rule.onClear!(), undefined);
+    for (const rule of this.#rules)
+      if (rule.onClear) this.#run(rule, () => rule.onClear!(), undefined);
   }
 
   /** Asks about an incoming entry, each rule after the one before has answered. `proceed` runs last. */
-  beforeSet<T>(entry: RuleEntry, replaces: RuleEntry | undefined, proceed: () => T): T | Promise<T> {
+  beforeSet<T>(
+    entry: RuleEntry,
+    replaces: RuleEntry | undefined,
+    proceed: () => T,
+  ): T | Promise<T> {
     for (let at = 0; at < this.#rules.length; at++) {
       const rule = this.#rules[at]!;
       if (!rule.onSet) continue;
@@ -65,7 +77,12 @@ export class RuleRunner {
     return Promise.all(pending).then(() => this.whenSettled(result));
   }
 
-  async #restOf<T>(from: number, entry: RuleEntry, replaces: RuleEntry | undefined, proceed: () => T): Promise<T> {
+  async #restOf<T>(
+    from: number,
+    entry: RuleEntry,
+    replaces: RuleEntry | undefined,
+    proceed: () => T,
+  ): Promise<T> {
     for (let at = from; ; at++) {
       await this.whenSettled(undefined);
       const rule = this.#rules[at];
@@ -74,7 +91,11 @@ export class RuleRunner {
     }
   }
 
-  #run(rule: EvictionRule, ask: () => RuleAnswer | Promise<RuleAnswer>, entry: RuleEntry | undefined): void {
+  #run(
+    rule: EvictionRule,
+    ask: () => RuleAnswer | Promise<RuleAnswer>,
+    entry: RuleEntry | undefined,
+  ): void {
     try {
       const answer = ask();
       if (isPromise(answer as Promise<RuleAnswer>))
@@ -85,7 +106,11 @@ export class RuleRunner {
     }
   }
 
-  async #later(rule: EvictionRule, answer: Promise<RuleAnswer>, entry: RuleEntry | undefined): Promise<void> {
+  async #later(
+    rule: EvictionRule,
+    answer: Promise<RuleAnswer>,
+    entry: RuleEntry | undefined,
+  ): Promise<void> {
     try {
       this.#applyAll(await answer, entry);
     } catch (error) {
@@ -95,10 +120,16 @@ export class RuleRunner {
 
   #applyAll(answer: RuleAnswer, entry: RuleEntry | undefined): void {
     if (answer === null || answer === undefined) return;
-    if (this.#depth >= DEPTH_MAX) throw new InvalidOptionsError(`Rule effects cause each other more than ${DEPTH_MAX} levels deep.`);
+    if (this.#depth >= DEPTH_MAX)
+      throw new InvalidOptionsError(
+        `Rule effects cause each other more than ${DEPTH_MAX} levels deep.`,
+      );
     this.#depth++;
     try {
-      for (const effect of Array.isArray(answer) ? (answer as readonly RuleEffect[]) : [answer as RuleEffect]) this.apply(effect, entry);
+      for (const effect of Array.isArray(answer)
+        ? (answer as readonly RuleEffect[])
+        : [answer as RuleEffect])
+        this.apply(effect, entry);
     } finally {
       this.#depth--;
     }
