@@ -17,6 +17,7 @@ linkPackage();
 rmSync(join(folder, 'dist'), { recursive: true, force: true });
 run(join(root, 'node_modules/typescript/bin/tsc'), '-p', join(folder, 'tsconfig.json'));
 
+if (process.env.npm_lifecycle_event !== undefined) stopWithNpm();
 process.setSourceMapsEnabled(true);
 await import(pathToFileURL(join(folder, 'dist/main.js')).href);
 
@@ -44,6 +45,17 @@ function linkPackage() {
   mkdirSync(dirname(link), { recursive: true });
   rmSync(link, { force: true });
   symlinkSync(root, link, 'junction');
+}
+
+/** A SIGTERM sent to npm ends the shell that npm started, but does not reach this process. */
+function stopWithNpm() {
+  const shell = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, 200);
+  watch.unref();
 }
 
 function run(...command) {
