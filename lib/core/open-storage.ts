@@ -26,6 +26,7 @@ export function openStorage(
     namespace: options.namespace,
     scopes: options.scopes,
     serializer: options.serializer,
+    timeoutMs: options.storageTimeoutMs,
     rules: options.rules,
     listener: state,
     admit: (value, where) => values.admit(value, where),

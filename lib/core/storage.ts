@@ -7,6 +7,7 @@
  *
  * The numbered clauses (S1…) are what `storageContract` in `nestjs-scoped-cache/testing` checks.
  */
+import type { CacheBus } from './bus.js';
 import type { CacheListener } from './cache-listener.js';
 import type { Clock } from './clock.js';
 import type { EvictionRule } from './eviction/eviction-rule.js';
@@ -43,6 +44,8 @@ export interface StorageHost extends Platform {
   readonly namespace: string;
   readonly scopes: ScopeTree;
   readonly serializer: Serializer;
+  /** The `storageTimeout` option. */
+  readonly timeoutMs?: number;
   /** Rules that this cache was given. A storage that cannot keep them must refuse to open. */
   readonly rules: readonly EvictionRule[];
   /** Told of removals and of faults. Never throws. */
@@ -85,6 +88,8 @@ export interface StorageDriver {
    * @throws InvalidOptionsError when the host asks for something that it cannot keep
    */
   open(host: StorageHost): OpenStorage;
+  /** How processes that share this storage tell each other of changes; what `tieredStorage` uses by default. */
+  readonly bus?: CacheBus;
 }
 
 /** Told apart by the `open` method. */

@@ -1,0 +1,170 @@
+import type { BusConnection, CacheBus } from '../../core/bus.js';
+import type { StorageHost } from '../../core/storage.js';
+import {
+  decodeMessage,
+  encodeMessage,
+  type BusMessage,
+  type Change,
+  type Signal,
+} from './bus-message.js';
+
+/** Peers remembered at most; beyond, the longest silent is forgotten, which costs a revalidation when it speaks again. */
+const PEERS_MAX = 1_000;
+/** Beats that may be missing before silence counts as loss. */
+const BEATS_MISSED = 2;
+
+interface Peer {
+  seq: number;
+  heardAt: number;
+}
+
+/**
+ * This node's place on the bus, and its judgement of whether it has heard everything (P6).
+ *
+ * Every change carries the sender's running number, every beat the latest number, so a lost message shows at the next
+ * beat. A node hears its own beats: when these stop coming, its ear is gone, whatever the connection says. A peer that
+ * falls silent without a goodbye may have died between changing the far tier and saying so. In all these cases
+ * `trustedSince` moves to now: what the near tier took in before must be checked against the far tier once.
+ */
+export class BusLink {
+  readonly #node: string;
+  readonly #connection: BusConnection;
+  readonly #peers = new Map<string, Peer>();
+  /** Messages handed to the bus and not confirmed, for `close` to wait for. */
+  readonly #sending = new Set<Promise<void>>();
+  #seq = 0;
+  #isUp = false;
+  #heardSelfAt = -Infinity;
+  #trustedSince = Infinity;
+  #stopBeat: (() => void) | undefined;
+  #isClosed = false;
+  #gaps = 0;
+
+  constructor(
+    bus: CacheBus,
+    channel: string,
+    readonly host: StorageHost,
+    readonly beatMs: number,
+    readonly onChange: (change: Change) => void,
+  ) {
+    this.#node = host.randomToken();
+    this.#connection = bus.open(channel, {
+      onMessage: (text) => this.#hear(text),
+      onUp: () => this.#up(),
+      onDown: (reason) => this.#down(reason),
+    });
+    this.#beat();
+  }
+
+  /**
+   * Monotonic ms: what was taken in since then, nothing has been missed about. `Infinity` while this node cannot know.
+   */
+  trustedSince(now: number): number {
+    return this.#isUp && now - this.#heardSelfAt <= this.beatMs * BEATS_MISSED
+      ? this.#trustedSince
+      : Infinity;
+  }
+
+  /** Tells the others. Does not wait: a message that gets lost is noticed by its missing number. */
+  announce(change: Change): void {
+    this.#send(++this.#seq, change);
+  }
+
+  figures(): Readonly<Record<string, number>> {
+    return {
+      busPeers: this.#peers.size,
+      busGaps: this.#gaps,
+      busSent: this.#seq,
+      busUp: this.#isUp ? 1 : 0,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#stopBeat?.();
+    this.#send(this.#seq, 'goodbye');
+    await Promise.all(this.#sending);
+    await this.#connection.close();
+  }
+
+  #hear(text: string): void {
+    const message = decodeMessage(text, this.host.scopes);
+    if (!message || this.#isClosed) return;
+    const now = this.host.clock.monotonic();
+    if (message.node === this.#node) return this.#hearSelf(now);
+    if (typeof message.what !== 'string') this.onChange(message.what);
+    this.#judge(message, now);
+  }
+
+  #hearSelf(now: number): void {
+    if (now - this.#heardSelfAt > this.beatMs * BEATS_MISSED) this.#distrust();
+    this.#heardSelfAt = now;
+  }
+
+  /** Whether anything of this peer's was missed. */
+  #judge({ node, seq, what }: BusMessage, now: number): void {
+    const peer = this.#peers.get(node);
+    const expected = typeof what === 'string' ? seq : seq - 1;
+    // A stranger that has said things before we knew it: whether we were meant to hear them, nobody can tell.
+    if (peer ? expected > peer.seq : expected > 0) this.#noteGap();
+    this.#peers.delete(node);
+    if (what === 'goodbye') return;
+    this.#peers.set(node, { seq: Math.max(seq, peer?.seq ?? 0), heardAt: now });
+    if (this.#peers.size > PEERS_MAX) this.#peers.delete(this.#peers.keys().next().value!);
+  }
+
+  #up(): void {
+    this.#isUp = true;
+    this.#distrust();
+    // Hear ourselves as soon as possible rather than at the next beat.
+    this.#heardSelfAt = this.host.clock.monotonic();
+    this.#send(this.#seq, 'beat');
+  }
+
+  #down(reason: unknown): void {
+    if (this.#isUp && !this.#isClosed)
+      this.host.listener.onFault?.({ during: 'bus', storage: 'tiered', error: reason });
+    this.#isUp = false;
+  }
+
+  #beat(): void {
+    this.#stopBeat = this.host.clock.after(this.beatMs, () => {
+      if (this.#isClosed) return;
+      this.#noteSilentPeers();
+      if (this.#isUp) this.#send(this.#seq, 'beat');
+      this.#beat();
+    });
+  }
+
+  /** Twice as patient as with ourselves: a peer's timers may be late while its messages are fine. */
+  #noteSilentPeers(): void {
+    const before = this.host.clock.monotonic() - this.beatMs * BEATS_MISSED * 2;
+    for (const [node, { heardAt }] of this.#peers) {
+      if (heardAt >= before) continue;
+      this.#peers.delete(node);
+      this.#noteGap();
+    }
+  }
+
+  #noteGap(): void {
+    this.#gaps++;
+    this.#distrust();
+  }
+
+  #distrust(): void {
+    this.#trustedSince = this.host.clock.monotonic();
+  }
+
+  #send(seq: number, what: Change | Signal): void {
+    const sending = this.#connection
+      .publish(encodeMessage({ node: this.#node, seq, what }))
+      .catch((error: unknown) => {
+        // A beat that fails is no news of its own: hearing ourselves no more will tell.
+        if (what !== 'beat')
+          this.host.listener.onFault?.({ during: 'announce', storage: 'tiered', error });
+      });
+    this.#sending.add(sending);
+    void sending.finally(() => this.#sending.delete(sending));
+  }
+}

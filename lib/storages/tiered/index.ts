@@ -1,0 +1,1 @@
+export { tieredStorage, type TieredStorageOptions } from './tiered-storage.js';

@@ -1,0 +1,52 @@
+import type { NewEntry, StoredEntry } from '../../core/entry.js';
+import type { Flight } from '../../core/flights.js';
+import type { EntryAddress, Lease, Leases } from '../../core/storage.js';
+
+/** How what the far tier granted gets into the near tier. */
+export interface NearFills {
+  begin(at: EntryAddress): Flight<void>;
+  fill(fill: Flight<void>, entry: StoredEntry): void;
+  keep(fill: Flight<void>, entry: NewEntry): void;
+  end(fill: Flight<void>): void;
+}
+
+/** The far tier's lease, and the fence of the near copy that began before it was asked for. */
+interface TieredLease extends Lease {
+  readonly far: Lease;
+  readonly fill: Flight<void>;
+}
+
+/** Leases of the far tier whose stored results also become near copies. */
+export function tieredLeases(far: Leases, near: NearFills): Leases {
+  return {
+    async acquire(at, leaseMs, refresh) {
+      const fill = near.begin(at);
+      let keepsFence = false;
+      try {
+        const answer = await far.acquire(at, leaseMs, refresh);
+        if (answer.kind === 'hit') near.fill(fill, answer.entry);
+        if (answer.kind !== 'leased') return answer;
+        keepsFence = true;
+        const lease: TieredLease = { at, far: answer.lease, fill };
+        return { ...answer, lease };
+      } finally {
+        if (!keepsFence) near.end(fill);
+      }
+    },
+    async store(lease, entry) {
+      const { far: granted, fill } = lease as TieredLease;
+      try {
+        const stored = await far.store(granted, entry);
+        if (stored) near.keep(fill, entry);
+        return stored;
+      } finally {
+        near.end(fill);
+      }
+    },
+    async release(lease) {
+      near.end((lease as TieredLease).fill);
+      await far.release((lease as TieredLease).far);
+    },
+    renew: (lease, leaseMs) => far.renew((lease as TieredLease).far, leaseMs),
+  };
+}

@@ -1,0 +1,347 @@
+import type { CacheBus } from '../../core/bus.js';
+import type { NewEntry, StoredEntry } from '../../core/entry.js';
+import { InvalidOptionsError, StorageUnavailableError } from '../../core/errors.js';
+import { Flights, type Flight } from '../../core/flights.js';
+import { isPromise } from '../../core/guard.js';
+import { ResilientStorage } from '../../core/resilience/resilient-storage.js';
+import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
+import type {
+  Awaitable,
+  Change as EntryChange,
+  ChangeResult,
+  EntryAddress,
+  Leases,
+  ListedEntry,
+  ListOptions,
+  OpenStorage,
+  ReadOptions,
+  StorageDriver,
+  StorageHost,
+  WriteOptions,
+} from '../../core/storage.js';
+import { AnnouncingStorage } from './announcing-storage.js';
+import { BusLink } from './bus-link.js';
+import type { Change } from './bus-message.js';
+import { tieredLeases } from './tiered-leases.js';
+import type { TieredLimits } from './tiered-storage.js';
+
+/** A wait longer than any storage timeout makes sense. */
+const TIMEOUT_MS = 250;
+
+/** Near and far as one storage. Every change drops the near copy before the far tier is asked and again when it has answered. */
+export class TieredStore implements OpenStorage {
+  readonly type: string;
+  readonly holds = 'values';
+  /** Near hits pass no breaker; the far tier has its own. */
+  readonly isLocal = true;
+  readonly leases?: Leases;
+  readonly #far: OpenStorage;
+  readonly #link: BusLink | undefined;
+  /** Copies from far to near under way. A change to their place meanwhile voids them (P5). */
+  readonly #fills = new Flights<void>();
+
+  constructor(
+    readonly near: OpenStorage,
+    far: StorageDriver,
+    bus: CacheBus | undefined,
+    readonly host: StorageHost,
+    readonly limits: TieredLimits,
+  ) {
+    if (near.holds !== 'values')
+      throw new InvalidOptionsError(
+        `tieredStorage: near must keep values (memoryStorage); ${near.type} keeps bytes.`,
+      );
+    const opened = far.open({ ...host, rules: [] });
+    this.type = `${near.type}+${opened.type}`;
+    const channel = `${host.digest(host.namespace).slice(0, 32)}`;
+    this.#link =
+      bus && new BusLink(bus, channel, host, limits.heartbeatMs, (change) => this.#hear(change));
+    const announced = new AnnouncingStorage(opened, (change) => this.#link?.announce(change));
+    this.#far = new ResilientStorage(announced, host, host.timeoutMs ?? TIMEOUT_MS);
+    if (this.#far.leases)
+      this.leases = tieredLeases(this.#far.leases, {
+        begin: (at) => this.#beginFill(at),
+        fill: (fill, entry) => this.#fill(fill, entry),
+        keep: (fill, entry) => this.#keep(fill, entry),
+        end: (fill) => this.#fills.end(fill),
+      });
+  }
+
+  read(at: EntryAddress, options?: ReadOptions): Awaitable<StoredEntry | undefined> {
+    if (options?.skipNear === true) return this.#far.read(at, options);
+    const copy = this.near.read(at, options);
+    if (isPromise(copy)) return copy.then((late) => this.#judge(at, late, options));
+    return this.#judge(at, copy, options);
+  }
+
+  async readMany(
+    at: readonly EntryAddress[],
+    options?: ReadOptions,
+  ): Promise<(StoredEntry | undefined)[]> {
+    const copies = options?.skipNear
+      ? at.map(() => undefined as StoredEntry | undefined)
+      : [...(await this.near.readMany(at, options))];
+    const missing = at.flatMap((_, index) =>
+      copies[index] && this.#isTrusted(copies[index]) ? [] : [index],
+    );
+    if (missing.length === 0) return copies;
+    const fills = missing.map((index) => this.#beginFill(at[index]!));
+    try {
+      const entries = await this.#far.readMany(
+        missing.map((index) => at[index]!),
+        options,
+      );
+      missing.forEach(
+        (index, nth) => (copies[index] = this.#takeIn(fills[nth]!, entries[nth], options)),
+      );
+    } catch (error) {
+      if (!missing.every((index) => copies[index] && this.#mayServeAway(copies[index])))
+        throw error;
+    } finally {
+      for (const fill of fills) this.#fills.end(fill);
+    }
+    return copies;
+  }
+
+  async write(at: EntryAddress, entry: NewEntry, options?: WriteOptions): Promise<boolean> {
+    if (options?.skipFar === true) return this.near.write(at, entry, options);
+    this.#dropKey(at);
+    const fill = this.#beginFill(at);
+    try {
+      const written = await this.#far.write(at, entry, options);
+      // Ends here, so that dropping what reads copied meanwhile does not void this write's own, newest copy.
+      this.#fills.end(fill);
+      this.#dropKey(at);
+      if (written && options?.skipNear !== true) this.#keep(fill, entry);
+      return written;
+    } catch (error) {
+      this.#fills.end(fill);
+      this.#dropKey(at);
+      throw error;
+    }
+  }
+
+  async writeMany(
+    items: readonly (readonly [EntryAddress, NewEntry])[],
+    options?: WriteOptions,
+  ): Promise<void> {
+    const at = items.map(([one]) => one);
+    await this.#around(
+      () => at.forEach((one) => this.#dropKey(one)),
+      () => this.#far.writeMany(items, options),
+    );
+  }
+
+  remove(at: EntryAddress): Promise<boolean> {
+    return this.#around(
+      () => this.#dropKey(at),
+      () => this.#far.remove(at),
+    );
+  }
+
+  removeMany(at: readonly EntryAddress[]): Promise<number> {
+    return this.#around(
+      () => at.forEach((one) => this.#dropKey(one)),
+      () => this.#far.removeMany(at),
+    );
+  }
+
+  touch(at: EntryAddress, ttlMs: number): Promise<boolean> {
+    return this.#around(
+      () => this.#dropKey(at),
+      () => this.#far.touch(at, ttlMs),
+    );
+  }
+
+  change(at: EntryAddress, change: EntryChange): Promise<ChangeResult> {
+    return this.#around(
+      () => this.#dropKey(at),
+      () => this.#far.change(at, change),
+    );
+  }
+
+  increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
+    return this.#around(
+      () => this.#dropKey(at),
+      () => this.#far.increment(at, by, ttlMs),
+    );
+  }
+
+  evictScope(scope: ScopePath): Promise<number> {
+    return this.#around(
+      () => this.#dropScope(scope),
+      () => this.#far.evictScope(scope),
+    );
+  }
+
+  evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
+    return this.#around(
+      () => this.#dropTags(scope, tags),
+      () => this.#far.evictTags(scope, tags),
+    );
+  }
+
+  expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
+    const drop = (): void => (tags ? this.#dropTags(scope, tags) : this.#dropScope(scope));
+    return this.#around(drop, () => this.#far.expire(scope, tags));
+  }
+
+  clear(): Promise<void> {
+    return this.#around(
+      () => this.#dropScope(GLOBAL_SCOPE),
+      () => this.#far.clear(),
+    );
+  }
+
+  list(scope: ScopePath, options: ListOptions): AsyncIterable<ListedEntry> {
+    return this.#far.list(scope, options);
+  }
+
+  count(scope: ScopePath): Awaitable<number> {
+    return this.#far.count(scope);
+  }
+
+  async removeExpired(): Promise<number> {
+    await this.near.removeExpired();
+    return this.#far.removeExpired();
+  }
+
+  /** By the far tier's knowledge of reads: near hits do not reach it. */
+  removeIdle(scope: ScopePath, idleMs: number): Promise<number> {
+    return this.#around(
+      () => this.#dropScope(scope),
+      () => this.#far.removeIdle(scope, idleMs),
+    );
+  }
+
+  figures(): Readonly<Record<string, number>> {
+    const near = Object.entries(this.near.figures?.() ?? {}).map(
+      ([name, value]) => [`near.${name}`, value] as const,
+    );
+    return { ...Object.fromEntries(near), ...this.#far.figures?.(), ...this.#link?.figures() };
+  }
+
+  async close(): Promise<void> {
+    await this.near.close();
+    await this.#far.close();
+    await this.#link?.close();
+  }
+
+  /** Whether nothing can have been missed about a near copy since it was made. */
+  #isTrusted(copy: StoredEntry): boolean {
+    const now = this.host.clock.monotonic();
+    if (now - copy.storedAt >= this.limits.nearMs) return false;
+    return this.#link === undefined || copy.storedAt >= this.#link.trustedSince(now);
+  }
+
+  #judge(
+    at: EntryAddress,
+    copy: StoredEntry | undefined,
+    options: ReadOptions | undefined,
+  ): Awaitable<StoredEntry | undefined> {
+    return copy !== undefined && this.#isTrusted(copy) ? copy : this.#readFar(at, copy, options);
+  }
+
+  async #readFar(
+    at: EntryAddress,
+    copy: StoredEntry | undefined,
+    options: ReadOptions | undefined,
+  ): Promise<StoredEntry | undefined> {
+    const fill = this.#beginFill(at);
+    try {
+      return this.#takeIn(fill, await this.#far.read(at, options), options);
+    } catch (error) {
+      if (
+        copy &&
+        this.#mayServeAway(copy) &&
+        !fill.isVoid &&
+        error instanceof StorageUnavailableError
+      )
+        return copy;
+      throw error;
+    } finally {
+      this.#fills.end(fill);
+    }
+  }
+
+  /** While the far tier is away, a near value is the best there is, for a while. */
+  #mayServeAway(copy: StoredEntry): boolean {
+    return this.host.clock.monotonic() - copy.storedAt < this.limits.awayMs;
+  }
+
+  #takeIn(
+    fill: Flight<void>,
+    entry: StoredEntry | undefined,
+    options: ReadOptions | undefined,
+  ): StoredEntry | undefined {
+    if (options?.peek === true || options?.skipNear === true) return entry;
+    if (entry === undefined) void this.near.remove(fill.at);
+    else this.#fill(fill, entry);
+    return entry;
+  }
+
+  #keep(fill: Flight<void>, entry: NewEntry): void {
+    if (!fill.isFencedFor(entry.tags)) this.#writeNear(fill.at, entry);
+  }
+
+  #beginFill(at: EntryAddress): Flight<void> {
+    return this.#fills.start(at, '');
+  }
+
+  #fill(fill: Flight<void>, entry: StoredEntry): void {
+    if (fill.isFencedFor(entry.tags)) return;
+    const now = this.host.clock.monotonic();
+    const ttlMs = entry.freshUntil - now;
+    if (ttlMs <= 0) return;
+    const graceMs = entry.staleUntil === Infinity ? 0 : entry.staleUntil - entry.freshUntil;
+    const { value, sliding, tags, loadMs } = entry;
+    this.#writeNear(fill.at, {
+      value,
+      ttlMs,
+      graceMs,
+      sliding,
+      tags,
+      ...(loadMs !== undefined && { loadMs }),
+    });
+  }
+
+  /** Sliding entries stay out: a near hit would not renew the far entry's life. */
+  #writeNear(at: EntryAddress, entry: NewEntry): void {
+    if (entry.sliding) return;
+    const written = this.near.write(at, entry);
+    if (isPromise(written))
+      written.catch((error: unknown) =>
+        this.host.listener.onFault?.({ during: 'near', storage: this.near.type, error }),
+      );
+  }
+
+  async #around<T>(drop: () => void, act: () => Awaitable<T>): Promise<T> {
+    drop();
+    try {
+      return await act();
+    } finally {
+      drop();
+    }
+  }
+
+  #hear(change: Change): void {
+    if (change.kind === 'keys') change.at.forEach((at) => this.#dropKey(at));
+    else if (change.kind === 'tags') this.#dropTags(change.scope, change.tags);
+    else this.#dropScope(change.kind === 'scope' ? change.scope : GLOBAL_SCOPE);
+  }
+
+  #dropKey(at: EntryAddress): void {
+    this.#fills.voidKey(at);
+    void this.near.remove(at);
+  }
+
+  #dropScope(scope: ScopePath): void {
+    this.#fills.voidScope(scope);
+    void this.near.evictScope(scope);
+  }
+
+  #dropTags(scope: ScopePath, tags: readonly string[]): void {
+    this.#fills.suspectTags(scope, tags);
+    void this.near.evictTags(scope, tags);
+  }
+}
