@@ -115,8 +115,8 @@ export class AnnouncingStorage implements OpenStorage {
     return this.inner.figures?.() ?? {};
   }
 
-  close(): Promise<void> {
-    return this.inner.close();
+  async close(): Promise<void> {
+    await this.inner.close();
   }
 
   #announcing(leases: Leases): Leases {
