@@ -1,0 +1,142 @@
+import { CacheError, StorageUnavailableError } from '../../core/errors.js';
+import type { Connection } from './connection.js';
+import { Deadlines } from './deadlines.js';
+import type { ScopeKeys } from './layout.js';
+import type { Script } from './scripts.js';
+
+/** What goes to a script besides its keys. */
+export type Argument = string | number | Uint8Array;
+
+/** Every command of one open storage: sent when the server can take it, given up at the deadline, faults explained. */
+export class Commands {
+  readonly #deadlines: Deadlines;
+  /** Not yet answered; empty when idle. */
+  #underWay = 0;
+
+  constructor(readonly connection: Connection) {
+    this.#deadlines = new Deadlines(connection.options.timeoutMs);
+  }
+
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /** Runs a script within a bucket; `ARGV[1]` is the bucket's base. */
+  run(script: Script, scope: ScopeKeys, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    const all = [keys.length, ...keys, scope.scriptBase, ...args] as string[];
+    const { client } = this.connection;
+    return this.send(scope.bucket, () =>
+      client.evalsha(script.sha, ...(all as [number, ...string[]])).catch((error: unknown) => {
+        if (!startsWith(error, 'NOSCRIPT')) throw error;
+        return client.eval(script.text, ...(all as [number, ...string[]]));
+      }),
+    );
+  }
+
+  /** As {@link run}, with text replies as bytes. */
+  runForBytes(script: Script, scope: ScopeKeys, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    const all = ['', keys.length, ...keys, scope.scriptBase, ...args] as [string, number, ...string[]];
+    const { client } = this.connection;
+    return this.send(scope.bucket, () => {
+      all[0] = script.sha;
+      return client.callBuffer('evalsha', ...(all as string[])).catch((error: unknown) => {
+        if (!startsWith(error, 'NOSCRIPT')) throw error;
+        all[0] = script.text;
+        return client.callBuffer('eval', ...(all as string[]));
+      });
+    });
+  }
+
+  /** The values of keys in one slot (on a single server, of any keys). */
+  mget(bucket: number, keys: string[]): Promise<(Buffer | null)[]> {
+    return this.send(bucket, () => this.connection.client.mgetBuffer(keys));
+  }
+
+  /**
+   * @throws StorageUnavailableError by rejecting, with the cause, at the latest at the deadline
+   */
+  async send<T>(bucket: number, start: () => Promise<T>): Promise<T> {
+    this.#underWay++;
+    try {
+      return await this.#withDeadline(bucket, start);
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  #withDeadline<T>(bucket: number, start: () => Promise<T>): Promise<T> {
+    const { connection } = this;
+    return new Promise<T>((resolve, reject) => {
+      const deadline = this.#deadlines.begin(() => {
+        deadline.isOver = true;
+        connection.noteTimeout(bucket);
+        reject(tooSlow(connection.options.timeoutMs));
+      });
+      const succeed = (value: T): void => {
+        if (deadline.isOver) return;
+        deadline.isOver = true;
+        connection.noteSuccess(bucket);
+        resolve(value);
+      };
+      const fail = (error: unknown): void => {
+        deadline.isOver = true;
+        reject(asFault(error));
+      };
+      // Not sent at all once the deadline has passed: a late write could undo a later eviction.
+      const go = (): void => {
+        if (deadline.isOver) return;
+        if (connection.isUsable) start().then(succeed, fail);
+        else fail(new Error(`not connected (the client is ${connection.client.status})`));
+      };
+      if (connection.isUsable) go();
+      else connection.started().then(go, fail);
+    });
+  }
+}
+
+function tooSlow(timeoutMs: number): StorageUnavailableError {
+  return new StorageUnavailableError(
+    `Redis did not answer within ${timeoutMs} ms. It may be overloaded, paused or unreachable; "timeout" of redisStorage sets the limit.`,
+  );
+}
+
+/** First word of a server's error, and what to do about it. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  NOAUTH: 'Give a password: in the URL, or as "password" in "options".',
+  WRONGPASS: 'Check the user name and the password.',
+  NOPERM: 'The ACL user needs the commands listed in docs/redis.md, on keys and channels that start with the prefix.',
+  READONLY: 'This server is a replica: connect to the master, or use "sentinel" or "cluster".',
+  OOM: 'The server is out of memory: raise maxmemory, or set maxmemory-policy to allkeys-lru.',
+  LOADING: 'The server is loading its data; it will answer when that is done.',
+  MASTERDOWN: 'This replica has lost its master and replica-serve-stale-data is off.',
+  CLUSTERDOWN: 'The Cluster has slots that nobody serves.',
+  CROSSSLOT: 'The server is a Cluster: give "cluster" (or a Cluster client).',
+  MOVED: 'The server is a Cluster: give "cluster" (or a Cluster client).',
+  ASK: 'The server is a Cluster: give "cluster" (or a Cluster client).',
+  TRYAGAIN: 'The slot is being moved to another server.',
+  WRONGTYPE: 'A key of this cache holds something that it did not write. Choose another "prefix", or remove that key.',
+  BUSY: 'A script that is not ours blocks the server.',
+};
+
+function asFault(error: unknown): CacheError {
+  if (error instanceof CacheError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  const word = /\b[A-Z]{3,}\b/.exec(text)?.[0] ?? '';
+  const remedy = Object.hasOwn(REMEDIES, word) ? ` ${REMEDIES[word]}` : '';
+  // The client's error carries the command, and with it the value: only its text goes on.
+  return new StorageUnavailableError(`Redis: ${shortened(text)}.${remedy}`, { cause: withoutCommand(error, text) });
+}
+
+function withoutCommand(error: unknown, text: string): Error {
+  const cause = new Error(shortened(text));
+  if (error instanceof Error) cause.name = error.name;
+  return cause;
+}
+
+function shortened(text: string): string {
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+}
+
+function startsWith(error: unknown, word: string): boolean {
+  return error instanceof Error && error.message.startsWith(word);
+}

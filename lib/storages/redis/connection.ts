@@ -1,0 +1,175 @@
+import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
+import type { ResolvedRedisOptions } from './redis-options.js';
+import { bucketTags, slotOf } from './slots.js';
+
+/** Either client of ioredis. */
+export type Client = Redis | Cluster;
+
+/** Told of trouble with a connection that we opened. */
+export type ConnectionListener = (error: unknown) => void;
+
+/** A connection that answers the handshake no sooner than this is opened anew. */
+const HANDSHAKE_MS = 2000;
+
+/**
+ * What fences and deadlines rest on: nothing waits for a connection, and nothing is sent twice. A command that was
+ * given up and sent again later could put an old value over a newer one.
+ */
+const ONCE = { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 };
+const OURS = {
+  enableOfflineQueue: false,
+  enableAutoPipelining: true,
+  // Reads are gathered into one MGET already.
+  autoPipeliningIgnoredCommands: ['mget'],
+};
+
+/** One client for all caches of one `redisStorage`, with what keeps it honest: quick reconnects and no late writes. */
+export class Connection {
+  readonly isOwned: boolean;
+  readonly isCluster: boolean;
+  readonly #listeners = new Set<ConnectionListener>();
+  readonly #timeouts = new Map<number, number>();
+  #waiting: (() => void)[] = [];
+  #isStarting = true;
+  #tags: readonly string[] | undefined;
+
+  private constructor(
+    readonly client: Client,
+    readonly options: ResolvedRedisOptions,
+  ) {
+    this.isOwned = options.source.client === undefined;
+    this.isCluster = client.isCluster;
+    client.on('ready', this.#settle).on('close', this.#settle);
+    if (this.isOwned) this.#watch();
+  }
+
+  static open(options: ResolvedRedisOptions): Connection {
+    return new Connection(options.source.client ?? connect(options.source, options.timeoutMs), options);
+  }
+
+  /** Whether a command sent now can be expected to go out. A lazy client connects with its first command. */
+  get isUsable(): boolean {
+    const { status } = this.client;
+    return status === 'ready' || status === 'wait';
+  }
+
+  /** Resolves once the first attempt to connect has ended, either way. */
+  started(): Promise<void> {
+    if (!this.#isStarting || this.isUsable) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  listen(listener: ConnectionListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  noteSuccess(bucket: number): void {
+    if (this.#timeouts.size > 0) this.#timeouts.delete(bucket);
+  }
+
+  /** After lost bytes a client may wait for ever on a connection that looks healthy: several time-outs in a row end it. */
+  noteTimeout(bucket: number): void {
+    const count = (this.#timeouts.get(bucket) ?? 0) + 1;
+    this.#timeouts.set(bucket, count);
+    if (!this.isOwned || count < this.options.reconnectAfterTimeouts) return;
+    this.#timeouts.clear();
+    const server = this.#serverOf(bucket);
+    if (server) cut(server);
+  }
+
+  /** Closes what was opened here; leaves a client alone that was handed in. */
+  async close(): Promise<void> {
+    this.client.off('ready', this.#settle).off('close', this.#settle);
+    this.#settle();
+    if (!this.isOwned) return;
+    const gone = new Promise<void>((resolve) => this.client.once('end', () => resolve()));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, this.options.timeoutMs).unref()));
+    // QUIT lets commands under way finish; a server that does not answer is left without a word.
+    this.client.quit().catch(() => this.client.disconnect());
+    await Promise.race([gone, enough]);
+    clearTimeout(timer);
+    this.client.disconnect();
+    for (const server of this.#servers()) cut(server);
+  }
+
+  readonly #settle = (): void => {
+    this.#isStarting = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  };
+
+  #watch(): void {
+    const { client } = this;
+    client.on('error', (error: unknown) => {
+      this.#settle();
+      for (const listener of this.#listeners) listener(error);
+    });
+    if (client instanceof Redis) guard(client);
+    else client.on('+node', (node: Redis) => guard(node));
+  }
+
+  #servers(): Redis[] {
+    return this.client instanceof Redis ? [this.client] : this.client.nodes('all');
+  }
+
+  #serverOf(bucket: number): Redis | undefined {
+    if (this.client instanceof Redis) return this.client;
+    this.#tags ??= bucketTags();
+    const [master] = this.client.slots[slotOf(this.#tags[bucket]!)] ?? [];
+    return this.client.nodes('all').find(({ options }) => `${options.host}:${options.port}` === master);
+  }
+}
+
+function connect(source: ResolvedRedisOptions['source'], timeoutMs: number): Client {
+  const retryStrategy = (attempt: number): number => Math.min(1000, 25 * 2 ** Math.min(attempt, 6)) * (0.75 + Math.random() / 2);
+  const connectTimeout = 4 * timeoutMs;
+  if (source.cluster) {
+    const { nodes, options = {} } = source.cluster;
+    return new Cluster([...nodes], {
+      clusterRetryStrategy: retryStrategy,
+      slotsRefreshTimeout: 1000,
+      slotsRefreshInterval: 1000,
+      ...options,
+      ...OURS,
+      redisOptions: { connectTimeout, reconnectOnError: isDemoted, ...options.redisOptions, ...ONCE },
+    } as ClusterOptions);
+  }
+  const given = source.options ?? source.sentinel;
+  const own = { connectTimeout, retryStrategy, reconnectOnError: isDemoted, ...given, ...OURS, ...ONCE } as RedisOptions;
+  return source.url === undefined ? new Redis(own) : new Redis(source.url, own);
+}
+
+/** After a failover the old master turns read-only under our connection: ask again who is master. */
+function isDemoted(error: Error): boolean {
+  return error.message.startsWith('READONLY');
+}
+
+/** Ends the connection at once. `disconnect` would wait for the other side, which may have stopped answering. */
+function cut(server: Redis): void {
+  (server as unknown as { stream?: { destroy(): void } }).stream?.destroy();
+}
+
+/**
+ * On every new connection, before anything else: the server drops the previous one, and with it commands that it has
+ * not read yet. Otherwise a write that was given up could still run after a later delete. Also gives a handshake an end.
+ */
+function guard(server: Redis): void {
+  let previous: { readonly run: unknown; readonly id: number } | undefined;
+  server.on('connect', () => {
+    setTimeout(() => {
+      if (server.status === 'connect') cut(server);
+    }, HANDSHAKE_MS).unref();
+  });
+  server.on('ready', () => {
+    const run: unknown = (server as unknown as { serverInfo?: { run_id?: unknown } }).serverInfo?.run_id;
+    // Ids are the server's own: on another server, the same number is somebody else.
+    if (previous && run !== undefined && previous.run === run) server.client('KILL', 'ID', previous.id).catch(ignoreHere);
+    server.client('ID').then((id) => (previous = { run, id }), ignoreHere);
+  });
+}
+
+/** An ACL may forbid CLIENT; docs/redis.md says what that costs. */
+function ignoreHere(): void {}

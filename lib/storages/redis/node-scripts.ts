@@ -1,0 +1,195 @@
+import { PARTS, script } from './scripts.js';
+
+/**
+ * Scripts on whole nodes. KEYS: the nodes from the global one to the target. ARGV[1]: base of the bucket's keys.
+ * An eviction deletes an epoch, which kills everything below at once; the index that belonged to it then waits in the
+ * list `g` until its entries have been reclaimed in batches (small ones go in the same step).
+ */
+const TARGET = `${PARTS.record}
+local function target()
+  local nodes, parent, epoch, fence, stale = redis.call('MGET', unpack(KEYS)), ''
+  for at = 1, #KEYS do
+    if not nodes[at] then return nil end
+    local above
+    epoch, fence, above, stale = string.match(nodes[at], '^([^:]+):(%d+);([^;]*);(%d+)$')
+    if not epoch or above ~= parent then return nil end
+    parent = epoch
+  end
+  return epoch, tonumber(fence), stale, string.match(nodes[#KEYS], ';([^;]*);')
+end
+local function drop(name, extra)
+  unlist(name, extra)
+  redis.call('UNLINK', P .. 'e:' .. name)
+end
+local function queue(garbage, index)
+  local left, kept = redis.call('PTTL', P .. 'i:' .. index), redis.call('PTTL', garbage)
+  redis.call('RPUSH', garbage, index)
+  if left == -1 then redis.call('PERSIST', garbage)
+  elseif kept ~= -1 and kept < left then redis.call('PEXPIRE', garbage, left) end
+end
+local function fenceOf(extra, epoch)
+  local levels = string.match(extra, '^([^|]*)|')
+  for own, fence in string.gmatch(levels, '([^:,]+):(%d+)') do
+    if own == epoch then return tonumber(fence) end
+  end
+end
+local function hasTag(extra, tag)
+  return string.find(',' .. string.match(extra, '|([^|]*)|') .. ',', ',' .. tag .. ',', 1, true) ~= nil
+end
+`;
+
+/** Entries removed in the same step as the eviction; about 1 ms. */
+export const INLINE_MAX = 128;
+
+/** ARGV: base, now, inline limit. Answers how many fresh entries, the queued index (or nil), and how many wait before it. */
+export const EVICT_NODE = script(`${TARGET}
+local epoch = target()
+redis.call('DEL', KEYS[#KEYS])
+if not epoch then return { 0 } end
+local garbage, index = P .. 'g', P .. 'i:' .. epoch
+local count = redis.call('ZCOUNT', index, '(' .. ARGV[2], '+inf')
+local size, pending = redis.call('ZCARD', index), redis.call('LLEN', garbage)
+if size == 0 then return { 0 } end
+if pending == 0 and size <= tonumber(ARGV[3]) then
+  for _, name in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+    local extra = extraOf(P .. 'e:' .. name)
+    if extra and fenceOf(extra, epoch) then drop(name, extra) end
+  end
+  redis.call('UNLINK', index)
+  return { count }
+end
+queue(garbage, epoch)
+return { count, epoch, pending }
+`);
+
+/** ARGV: base, now, inline limit, tag, …. As EVICT_NODE, with one queued index for each large tag. */
+export const EVICT_TAGS = script(`${TARGET}
+local epoch, fence, stale, parent = target()
+if not epoch then return { 0, 0 } end
+local garbage, count = P .. 'g', 0
+local pending, limit, now = redis.call('LLEN', P .. 'g'), tonumber(ARGV[3]), tonumber(ARGV[2])
+local answer, large = { 0, pending }, pending > 0
+fence = fence + 1
+redis.call('SET', KEYS[#KEYS], string.format('%s:%d;%s;%s', epoch, fence, parent, stale), 'KEEPTTL')
+for at = 4, #ARGV do
+  large = large or redis.call('ZCARD', P .. 'i:' .. epoch .. ':' .. ARGV[at]) > limit
+end
+for at = 4, #ARGV do
+  local tag = epoch .. ':' .. ARGV[at]
+  local index = P .. 'i:' .. tag
+  redis.call('DEL', P .. 't:' .. tag)
+  if redis.call('EXISTS', index) == 1 then
+    count = count + redis.call('ZCOUNT', index, '(' .. ARGV[2], '+inf')
+    if large then
+      local queued = tag .. ':' .. string.format('%d', fence)
+      redis.call('RENAME', index, P .. 'i:' .. queued)
+      queue(garbage, queued)
+      answer[#answer + 1] = queued
+    else
+      for _, name in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+        local extra = extraOf(P .. 'e:' .. name)
+        if extra and fenceOf(extra, epoch) and hasTag(extra, ARGV[at]) then drop(name, extra) end
+      end
+      redis.call('UNLINK', index)
+    end
+  end
+end
+answer[1] = count
+return answer
+`);
+
+/**
+ * KEYS: the garbage list. ARGV: base, batch, now. Removes one batch of dead entries of the first index in the list.
+ * Answers how many indexes are left, the index it worked on, and how many entries it dropped that were fresh at `now`.
+ */
+export const RECLAIM = script(`${TARGET}
+local queued = redis.call('LINDEX', KEYS[1], 0)
+if not queued then return { 0 } end
+local epoch, tag, fence = string.match(queued, '^([^:]+):?([^:]*):?(%d*)$')
+local index, dropped = P .. 'i:' .. queued, 0
+local batch = redis.call('ZRANGE', index, 0, tonumber(ARGV[2]) - 1, 'WITHSCORES')
+for at = 1, #batch, 2 do
+  local extra = extraOf(P .. 'e:' .. batch[at])
+  local own = extra and fenceOf(extra, epoch)
+  if own and (tag == '' or (own < tonumber(fence) and hasTag(extra, tag))) then
+    drop(batch[at], extra)
+    if tonumber(batch[at + 1]) > tonumber(ARGV[3]) then dropped = dropped + 1 end
+  end
+end
+if #batch > 0 then redis.call('ZREMRANGEBYRANK', index, 0, #batch / 2 - 1) end
+if #batch < 2 * tonumber(ARGV[2]) then
+  redis.call('UNLINK', index)
+  redis.call('LPOP', KEYS[1])
+end
+return { redis.call('LLEN', KEYS[1]), queued, dropped }
+`);
+
+/** ARGV: base, now, queued index or ''. Fresh entries of the target (or of a queued index), how many indexes wait, the index's name. */
+export const COUNT = script(`${TARGET}
+local index = ARGV[3]
+if index == '' then index = target() end
+if not index then return { 0, 0 } end
+return { redis.call('ZCOUNT', P .. 'i:' .. index, '(' .. ARGV[2], '+inf'), redis.call('LLEN', P .. 'g'), index }
+`);
+
+/** ARGV: base, idle seconds, now, name, …. Drops those of the entries that nobody read or wrote for longer; how many were fresh. */
+export const DROP_IDLE = script(`${TARGET}
+local count = 0
+for at = 4, #ARGV do
+  local key = P .. 'e:' .. ARGV[at]
+  local idle = redis.call('OBJECT', 'IDLETIME', key)
+  if idle and idle > tonumber(ARGV[2]) then
+    local extra, head, n = extraOf(key)
+    if extra then
+      local storedAt, ttl = struct.unpack('<dd', head, n + 12)
+      if tonumber(ARGV[3]) < storedAt + ttl then count = count + 1 end
+      drop(ARGV[at], extra)
+    end
+  end
+end
+return count
+`);
+
+/** ARGV: base, tag, …. Marks the target's present entries (of these tags) stale. Answers its epoch and the new fence. */
+export const MARK_STALE = script(`${TARGET}
+local epoch, fence, stale, parent = target()
+if not epoch then return {} end
+fence = fence + 1
+local mark = string.format('%d', fence)
+if #ARGV == 1 then stale = mark end
+redis.call('SET', KEYS[#KEYS], epoch .. ':' .. mark .. ';' .. parent .. ';' .. stale, 'KEEPTTL')
+for at = 2, #ARGV do
+  local key = P .. 't:' .. epoch .. ':' .. ARGV[at]
+  local kept = redis.call('GET', key)
+  if kept then redis.call('SET', key, string.match(kept, '^%d+') .. ':' .. mark, 'KEEPTTL') end
+end
+return { epoch, mark }
+`);
+
+/** ARGV: base, epoch, fence, tags, now, name, …. Takes those of the entries that the mark made stale out of the counts. */
+export const UNCOUNT_STALE = script(`${TARGET}
+local count, now = 0, tonumber(ARGV[5])
+for at = 6, #ARGV do
+  local extra = extraOf(P .. 'e:' .. ARGV[at])
+  local own = extra and fenceOf(extra, ARGV[2])
+  local chosen = own and own < tonumber(ARGV[3]) and ARGV[4] == ''
+  if own and own < tonumber(ARGV[3]) then
+    for tag in string.gmatch(ARGV[4], '[^,]+') do chosen = chosen or hasTag(extra, tag) end
+  end
+  if chosen then
+    local score = redis.call('ZSCORE', P .. 'i:' .. ARGV[2], ARGV[at])
+    if score and tonumber(score) > now then count = count + 1 end
+    unlist(ARGV[at], extra)
+  end
+end
+return count
+`);
+
+/** ARGV: base, now, batch. Takes expired members out of the target's index; how many it took. */
+export const SWEEP = script(`${TARGET}
+local epoch = target()
+if not epoch then return 0 end
+local gone = redis.call('ZRANGEBYSCORE', P .. 'i:' .. epoch, '-inf', ARGV[2], 'LIMIT', 0, tonumber(ARGV[3]))
+if #gone > 0 then redis.call('ZREM', P .. 'i:' .. epoch, unpack(gone)) end
+return #gone
+`);

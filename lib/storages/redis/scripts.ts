@@ -1,0 +1,242 @@
+import { createHash } from 'node:crypto';
+
+/** A Lua script: static text; whatever varies travels in KEYS and ARGV. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+/**
+ * Every script on one entry takes KEYS: entry, lease, then the nodes from the global one to the entry's own.
+ * ARGV[1] is the base of the bucket's keys. Further keys that a script derives have the same hash tag, so they
+ * lie in the same slot; during a slot migration they may seem missing, which can only cause misses (P8).
+ *
+ * A node is `epoch:fence;parent epoch;stale fence`. An entry is `E`, a u16 length, `epoch:fence,…|tag,…|stamp|fences`
+ * (from the global node down) and an envelope. It is alive while all its epochs are current and, where a fence has
+ * moved on, none of its tags has been evicted since.
+ */
+const RECORD = `
+local P = ARGV[1]
+local function extraOf(key)
+  local head = redis.call('GETRANGE', key, 0, 399)
+  if #head < 3 or string.byte(head, 1) ~= 69 then return nil end
+  local n = string.byte(head, 2) + 256 * string.byte(head, 3)
+  if #head < n + 43 then head = redis.call('GETRANGE', key, 0, n + 42) end
+  if #head < n + 43 then return nil end
+  return string.sub(head, 4, n + 3), head, n
+end
+local function unlist(name, extra)
+  local levels, tags = string.match(extra, '^([^|]*)|([^|]*)|')
+  for epoch in string.gmatch(levels, '([^:,]+):') do
+    redis.call('ZREM', P .. 'i:' .. epoch, name)
+    for tag in string.gmatch(tags, '[^,]+') do redis.call('ZREM', P .. 'i:' .. epoch .. ':' .. tag, name) end
+  end
+end
+`;
+
+const JUDGE = `
+local function judge(levels, tags, nodes)
+  local at, stale = 0, false
+  for epoch, fence in string.gmatch(levels, '([^:,]+):(%d+)') do
+    at = at + 1
+    local node = nodes[at]
+    if not node then return false end
+    local now, moved, since = string.match(node, '^([^:]+):(%d+);[^;]*;(%d+)$')
+    if now ~= epoch then return false end
+    if moved ~= fence then
+      fence = tonumber(fence)
+      if tonumber(since) > fence then stale = true end
+      for tag in string.gmatch(tags, '[^,]+') do
+        local kept = redis.call('GET', P .. 't:' .. epoch .. ':' .. tag)
+        if not kept then return false end
+        local first, old = string.match(kept, '^(%d+):(%d+)$')
+        if tonumber(first) > fence then return false end
+        if tonumber(old) > fence then stale = true end
+      end
+    end
+  end
+  return at > 0 and at == #nodes, stale
+end
+local function judgeRecord(extra, nodes)
+  local levels, tags = string.match(extra, '^([^|]*)|([^|]*)|')
+  return judge(levels, tags, nodes)
+end
+local function nodesFrom(first)
+  local keys = {}
+  for at = first, #KEYS do keys[#keys + 1] = KEYS[at] end
+  return keys, redis.call('MGET', unpack(keys))
+end
+`;
+
+/** `ensure` gives every node an epoch; a node whose parent's epoch changed is a new node. */
+const ENSURE = `
+local function ensure(keys, nodes, token)
+  local parent, epochs, fences = '', {}, {}
+  for at = 1, #keys do
+    local epoch, fence, above
+    if nodes[at] then epoch, fence, above = string.match(nodes[at], '^([^:]+):(%d+);([^;]*);') end
+    if not epoch or above ~= parent then
+      epoch, fence = token .. '.' .. at, '0'
+      redis.call('SET', keys[at], epoch .. ':0;' .. parent .. ';0')
+    end
+    epochs[at], fences[at], parent = epoch, fence, epoch
+  end
+  return epochs, fences
+end
+local function outlast(key, life)
+  local left = redis.call('PTTL', key)
+  if left ~= -1 and life == 0 then redis.call('PERSIST', key) end
+  if left ~= -1 and life > 0 and left < life then redis.call('PEXPIRE', key, life) end
+end
+`;
+
+/** `list` enters a member into an index; index and node (or tag) live as long as the longest entry, at most a second more. */
+const LIST = `
+local function list(index, owner, score, name, life, isNew)
+  local left = redis.call('PTTL', index)
+  redis.call('ZADD', index, score, name)
+  if left == -1 and not isNew then return end
+  if life == 0 or left == -1 then
+    redis.call('PERSIST', index)
+    redis.call('PERSIST', owner)
+  elseif left < life or isNew then
+    local longest = math.max(left, life)
+    longest = longest + math.min(1000, math.floor(longest / 10))
+    redis.call('PEXPIRE', index, longest)
+    redis.call('PEXPIRE', owner, longest)
+  end
+end
+local function listTags(epoch, fence, tags, score, name, life)
+  for tag in string.gmatch(tags, '[^,]+') do
+    local owner = P .. 't:' .. epoch .. ':' .. tag
+    local isNew = redis.call('SET', owner, fence .. ':0', 'NX')
+    list(P .. 'i:' .. epoch .. ':' .. tag, owner, score, name, life, isNew)
+  end
+end
+`;
+
+/**
+ * ARGV: base, name, mode, expected, now, score, life (0: forever), fresh token, stamp, tags, sweep, envelope.
+ * Modes: `w` writes; `s` stores under the lease `expected`; `c` when what was observed is still `expected`.
+ * Answers 1, or 0 when refused.
+ */
+export const WRITE = script(`${RECORD}${JUDGE}${ENSURE}${LIST}
+local name, mode, expected, score, life, tags = ARGV[2], ARGV[3], ARGV[4], ARGV[6], tonumber(ARGV[7]), ARGV[10]
+local keys, nodes = nodesFrom(3)
+local old = extraOf(KEYS[1])
+if mode == 's' then
+  local lease = redis.call('GET', KEYS[2])
+  if not lease or string.sub(lease, 1, #expected + 1) ~= expected .. '|' then return 0 end
+  if not judge(string.sub(lease, #expected + 2), tags, nodes) then
+    redis.call('DEL', KEYS[2])
+    return 0
+  end
+elseif mode == 'c' then
+  local seen = { old and string.match(old, '|([^|]*)|[^|]*$') or '' }
+  for at = 1, #nodes do seen[at + 1] = nodes[at] or '-' end
+  if table.concat(seen, '|') ~= expected then return 0 end
+end
+local epochs, fences = ensure(keys, nodes, ARGV[8])
+local levels = {}
+for at = 1, #epochs do levels[at] = epochs[at] .. ':' .. fences[at] end
+local path = table.concat(levels, ',')
+if old and string.sub(old, 1, #path + 2) ~= path .. '||' then unlist(name, old) end
+for at = 1, #epochs do
+  list(P .. 'i:' .. epochs[at], keys[at], score, name, life, false)
+  if tags ~= '' then listTags(epochs[at], fences[at], tags, score, name, life) end
+  if ARGV[11] == '1' then
+    local index = P .. 'i:' .. epochs[at]
+    local gone = redis.call('ZRANGEBYSCORE', index, '-inf', ARGV[5], 'LIMIT', 0, 20)
+    if #gone > 0 then redis.call('ZREM', index, unpack(gone)) end
+  end
+end
+local extra = path .. '|' .. tags .. '|' .. ARGV[9] .. '|' .. table.concat(fences, '.')
+local record = 'E' .. string.char(#extra % 256, math.floor(#extra / 256)) .. extra .. ARGV[12]
+if life == 0 then redis.call('SET', KEYS[1], record) else redis.call('SET', KEYS[1], record, 'PX', life) end
+redis.call('DEL', KEYS[2])
+return 1
+`);
+
+/** ARGV: base, name, now. 1: a fresh entry was removed. Voids the lease in any case. */
+export const REMOVE = script(`${RECORD}${JUDGE}
+redis.call('DEL', KEYS[2])
+local extra, head, n = extraOf(KEYS[1])
+if not extra then return 0 end
+local _, nodes = nodesFrom(3)
+local alive, stale = judgeRecord(extra, nodes)
+local storedAt, ttl = struct.unpack('<dd', head, n + 12)
+unlist(ARGV[2], extra)
+redis.call('UNLINK', KEYS[1])
+if alive and not stale and tonumber(ARGV[3]) < storedAt + ttl then return 1 end
+return 0
+`);
+
+/** ARGV: base, name, stamp, score, life, head. New times for the entry with that stamp; 0 when it is not there any more. */
+export const RENEW_ENTRY = script(`${RECORD}${JUDGE}${LIST}
+local extra, _, n = extraOf(KEYS[1])
+if not extra or string.match(extra, '|([^|]*)|[^|]*$') ~= ARGV[3] then return 0 end
+local keys, nodes = nodesFrom(3)
+if not judgeRecord(extra, nodes) then return 0 end
+local life = tonumber(ARGV[5])
+redis.call('SETRANGE', KEYS[1], n + 3, ARGV[6])
+if life == 0 then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], life) end
+local levels, tags = string.match(extra, '^([^|]*)|([^|]*)|')
+local at = 0
+for epoch, fence in string.gmatch(levels, '([^:,]+):(%d+)') do
+  at = at + 1
+  list(P .. 'i:' .. epoch, keys[at], ARGV[4], ARGV[2], life, false)
+  if tags ~= '' then listTags(epoch, fence, tags, ARGV[4], ARGV[2], life) end
+end
+return 1
+`);
+
+/** ARGV: base, name, lease token, lease ms, fresh token, now, mode (`''`, `refresh`, `force`). */
+export const ACQUIRE = script(`${RECORD}${JUDGE}${ENSURE}
+local keys, nodes = nodesFrom(3)
+local extra, head, n = extraOf(KEYS[1])
+local value, old = false, ''
+if extra and ARGV[7] ~= 'force' then
+  local alive, stale = judgeRecord(extra, nodes)
+  if alive then
+    value, old = redis.call('GET', KEYS[1]), stale and '1' or ''
+    local storedAt, ttl = struct.unpack('<dd', head, n + 12)
+    if not stale and tonumber(ARGV[6]) < storedAt + ttl and ARGV[7] == '' then return { 'hit', value, '' } end
+  end
+end
+local held = redis.call('GET', KEYS[2])
+if held and judge(string.match(held, '|(.*)$') or '', '', nodes) then return { 'busy', value, old } end
+local epochs, fences = ensure(keys, nodes, ARGV[5])
+local levels, life = {}, tonumber(ARGV[4])
+for at = 1, #keys do
+  levels[at] = epochs[at] .. ':' .. fences[at]
+  if nodes[at] and string.sub(nodes[at], 1, #epochs[at] + 1) == epochs[at] .. ':' then
+    outlast(keys[at], life)
+  else
+    redis.call('PEXPIRE', keys[at], life)
+  end
+end
+redis.call('SET', KEYS[2], ARGV[3] .. '|' .. table.concat(levels, ','), 'PX', life)
+return { 'leased', value, old }
+`);
+
+/** ARGV: base, lease token, lease ms (0: give it back). 1: it was still valid. */
+export const RENEW_LEASE = script(`${RECORD}${JUDGE}${ENSURE}
+local held, token, life = redis.call('GET', KEYS[2]), ARGV[2], tonumber(ARGV[3])
+if not held or string.sub(held, 1, #token + 1) ~= token .. '|' then return 0 end
+local keys, nodes = nodesFrom(3)
+if life == 0 or not judge(string.sub(held, #token + 2), '', nodes) then
+  redis.call('DEL', KEYS[2])
+  return life == 0 and 1 or 0
+end
+redis.call('PEXPIRE', KEYS[2], life)
+for at = 1, #keys do outlast(keys[at], life) end
+return 1
+`);
+
+/** @internal Parts for the scripts that work on whole nodes. */
+export const PARTS = { record: RECORD, judge: JUDGE } as const;
+
+/** @internal */
+export function script(text: string): Script {
+  return { text, sha: createHash('sha1').update(text).digest('hex') };
+}
