@@ -14,7 +14,7 @@ const NPM_PACKAGE = '(?:^|/)node_modules/(?!@types/)';
 /** What core's values, and then its ports, are made of; whoever is not listed here stands above them. */
 const VALUES = '^lib/core/(?:cache-key|scope|entry|lookup|duration|errors|limits)\\.ts$';
 const PORTS =
-  '^lib/core/(?:storage|clock|cache-listener|value/serializer|eviction/eviction-rule)\\.ts$';
+  '^lib/core/(?:storage|bus|clock|cache-listener|value/serializer|eviction/eviction-rule)\\.ts$';
 
 /** Every storage's one optional peer. A storage that is not here has none. */
 const PEERS = { redis: 'ioredis', memcached: 'memjs', mongodb: 'mongodb' };
