@@ -1,0 +1,19 @@
+import 'reflect-metadata';
+import { checkedConfig } from '../method/checked-options.js';
+import type { CacheConfigOptions } from '../method/operation-options.js';
+
+const CONFIG: unique symbol = Symbol.for('nestjs-scoped-cache:config');
+
+/** Defaults for the cache decorators of a class and of those that extend it; a subclass may override them one by one. */
+export function CacheConfig(options: CacheConfigOptions): ClassDecorator {
+  const checked = checkedConfig(options);
+  return (type) => {
+    const inherited = configOf(type);
+    Reflect.defineMetadata(CONFIG, { ...inherited, ...checked }, type);
+  };
+}
+
+/** @internal what `@CacheConfig` says about a class, inherited included */
+export function configOf(type: object): CacheConfigOptions {
+  return (Reflect.getMetadata(CONFIG, type) ?? {}) as CacheConfigOptions;
+}

@@ -1,0 +1,143 @@
+import { createParamDecorator, Inject, Logger, type ExecutionContext } from '@nestjs/common';
+import { defer } from 'rxjs';
+import { describe, InvalidOptionsError } from '../../core/errors.js';
+import { CACHE_METHODS } from '../tokens.js';
+import type { MethodRunner } from './method-runner.js';
+import { declaredParameters, isDeclaredObservable, parameterCount } from './nest-metadata.js';
+import type { Operation } from './operation-options.js';
+
+type AnyMethod = (...args: unknown[]) => unknown;
+
+const METHOD: unique symbol = Symbol.for('nestjs-scoped-cache:method');
+const KEY_PARAMETERS: unique symbol = Symbol.for('nestjs-scoped-cache:key-parameters');
+const RUNNER: unique symbol = Symbol.for('nestjs-scoped-cache:runner');
+const EXECUTION: unique symbol = Symbol.for('nestjs-scoped-cache:execution');
+
+/** Where the hidden parameter goes: behind any that a method declares, also in a subclass that declares more. */
+const HIDDEN_INDEX = 15;
+
+/**
+ * A method with cache decorators: the function as written, and what to do around it.
+ *
+ * One wrapper serves handlers and provider methods alike. A handler's wrapper gets the ExecutionContext by a parameter
+ * decorator of its own, put on a parameter that nobody declared. So the cache sits right around the method: guards and pipes
+ * have run, interceptors (ClassSerializerInterceptor, for example) treat a hit like any result, and no interceptor is added.
+ */
+export class CachedMethod {
+  /** In the order of the decorators as they are written. */
+  readonly operations: Operation[] = [];
+  /** Indexes of `@CacheKey()` parameters, ascending. */
+  readonly keyParameters: readonly number[];
+  readonly returnsObservable: boolean;
+  readonly hiddenIndex: number;
+  #hasWarned = false;
+
+  /** @param prototype the class's that declares the method */
+  constructor(
+    readonly prototype: object,
+    readonly name: string | symbol,
+    readonly original: AnyMethod,
+  ) {
+    const marked = Reflect.getMetadata(KEY_PARAMETERS, prototype.constructor, name) as number[] | undefined;
+    this.keyParameters = [...(marked ?? [])].sort((one, other) => one - other);
+    this.returnsObservable = isDeclaredObservable(prototype, name);
+    this.hiddenIndex = this.#addHiddenParameter();
+  }
+
+  /** Calls the method as written. */
+  call(target: object, args: readonly unknown[]): unknown {
+    return Reflect.apply(this.original, target, args);
+  }
+
+  /** The function that takes the original's place. Carries its metadata, name and length. */
+  wrap(): AnyMethod {
+    // oxlint-disable-next-line typescript/no-this-alias -- `this` inside is the object that the method is called on
+    const method = this;
+    const wrapper = function (this: object, ...given: unknown[]): unknown {
+      return method.#run(this, given);
+    };
+    for (const key of Reflect.getMetadataKeys(this.original) as unknown[])
+      Reflect.defineMetadata(key, Reflect.getMetadata(key, this.original), wrapper);
+    Object.defineProperties(wrapper, {
+      name: { value: this.original.name, configurable: true },
+      length: { value: this.original.length, configurable: true },
+      [METHOD]: { value: this },
+    });
+    return wrapper;
+  }
+
+  #run(target: object, given: unknown[]): unknown {
+    const { execution, args } = this.#split(given);
+    const runner = (target as { [RUNNER]?: MethodRunner })[RUNNER];
+    if (!runner) {
+      this.#warnUnmanaged(target);
+      return this.call(target, args);
+    }
+    if (this.returnsObservable) return defer(() => runner.run(this, target, args, execution));
+    return runner.run(this, target, args, execution);
+  }
+
+  /** Takes the hidden parameter out again. */
+  #split(given: unknown[]): { args: unknown[]; execution: ExecutionContext | undefined } {
+    const carrier = given[this.hiddenIndex] as { [EXECUTION]?: true } & (() => ExecutionContext) | undefined;
+    if (carrier?.[EXECUTION] !== true) return { args: given, execution: undefined };
+    return { args: given.slice(0, parameterCount(this.prototype, this.name, this.original.length)), execution: carrier() };
+  }
+
+  /**
+   * Message handlers may take their payload without any parameter decorator; a decorated parameter would change what Nest
+   * passes them. They find their context in the asynchronous one instead (CacheScopeInterceptor).
+   */
+  #addHiddenParameter(): number {
+    const declared = Object.values(declaredParameters(this.prototype.constructor, this.name));
+    const count = parameterCount(this.prototype, this.name, this.original.length);
+    const index = Math.max(HIDDEN_INDEX, count, ...declared.map((parameter) => parameter.index + 1));
+    if (declared.length > 0 || count === 0) withExecutionContext()(this.prototype, this.name, index);
+    return index;
+  }
+
+  /** Made with `new`, by a factory for example, it was given no cache. In a unit test that is fine, so it just says so. */
+  #warnUnmanaged(target: object): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    new Logger('CacheModule').warn(
+      `${target?.constructor?.name ?? 'An object'}.${String(this.name)} has cache decorators, but Nest did not build this instance, so it runs uncached. Register the class itself as a provider.`,
+    );
+  }
+}
+
+/** The decorated method behind a function found on a prototype, if it is one. */
+export function cachedMethodOf(method: object): CachedMethod | undefined {
+  return (method as { [METHOD]?: CachedMethod })[METHOD];
+}
+
+/** A decorator that adds operations to a method, whatever other cache decorators it has. */
+export function operationsDecorator(added: readonly Operation[], decorator: string): MethodDecorator {
+  return ((prototype: object, name: string | symbol, descriptor?: TypedPropertyDescriptor<AnyMethod>) => {
+    const original = descriptor?.value;
+    if (typeof original !== 'function' || typeof prototype === 'function')
+      throw new InvalidOptionsError(`@${decorator} belongs on a method of an object, not on ${misplaced(prototype, name)}.`);
+    const known = cachedMethodOf(original);
+    const method = known ?? new CachedMethod(prototype, name, original);
+    // Decorators run from the bottom up.
+    method.operations.unshift(...added);
+    if (known) return;
+    Inject(CACHE_METHODS)(prototype, RUNNER);
+    descriptor!.value = method.wrap();
+  }) as MethodDecorator;
+}
+
+/** Marks a parameter as part of the key: see `CacheKey`. */
+export function markKeyParameter(prototype: object, name: string | symbol, index: number): void {
+  const marked = (Reflect.getOwnMetadata(KEY_PARAMETERS, prototype.constructor, name) ?? []) as number[];
+  Reflect.defineMetadata(KEY_PARAMETERS, [...marked, index], prototype.constructor, name);
+}
+
+// A function rather than the context itself: global pipes that walk through values leave functions alone.
+const carry = (_data: unknown, execution: ExecutionContext): unknown =>
+  Object.assign(() => execution, { [EXECUTION]: true as const });
+const withExecutionContext = createParamDecorator(carry);
+
+function misplaced(prototype: object, name: string | symbol): string {
+  return typeof prototype === 'function' ? `the static ${String(name)}` : `the property ${describe(String(name))}`;
+}

@@ -1,0 +1,186 @@
+import type { LoadReport } from '../../core/cache.js';
+import type { CacheKey } from '../../core/cache-key.js';
+import type { LoadContext, LoadOptions } from '../../core/cache-options.js';
+import { CacheError } from '../../core/errors.js';
+import type { ScopeSelector } from '../../core/scope.js';
+import type { MethodCall } from './call-context.js';
+import { bypassOf, type Bypass } from './eligibility.js';
+import { variantsTag } from './entry-key.js';
+import type { HttpReply } from './http-reply.js';
+import type { MethodPlan, PlannedCacheable } from './method-plan.js';
+import type { MethodTools } from './method-tools.js';
+import { pack, unpack } from './packed-result.js';
+import { invoke, MethodFailure, NotShared, produce, type Produced } from './produce.js';
+import { isSharedScope, selectorOf } from './scopes-of-call.js';
+
+/** Where one operation keeps the result of one call. */
+interface Place {
+  readonly planned: PlannedCacheable;
+  readonly key: CacheKey;
+  readonly options: LoadOptions;
+}
+
+/**
+ * One call of a method with `@Cacheable`: from the cache, or by running the method, once for all who wait. Faults of the cache
+ * end here: the method then runs as if it were not decorated (P12).
+ */
+export class CachedRead {
+  /** Set when this call itself ran the method. */
+  #own: Produced | undefined;
+  #isAnswered = false;
+
+  constructor(
+    readonly call: MethodCall,
+    readonly plan: MethodPlan,
+    readonly reply: HttpReply | undefined,
+    readonly tools: MethodTools,
+  ) {}
+
+  /** @param lookups the operations whose condition holds, in order; at least one */
+  async run(lookups: readonly PlannedCacheable[]): Promise<unknown> {
+    try {
+      for (const planned of lookups) {
+        const bypass = bypassOf(this.call, this.plan, planned);
+        if (bypass) return await this.#bypass(bypass);
+      }
+      return await this.#through(lookups.map((planned) => this.#placeOf(planned)));
+    } catch (error) {
+      return await this.#recover(error);
+    } finally {
+      this.#isAnswered = true;
+    }
+  }
+
+  /** Where the call's result is kept. Throws InvalidKeyError when the call has no key. */
+  #placeOf(planned: PlannedCacheable): Place {
+    const key = this.tools.keys.full(this.call, this.plan, planned);
+    let options = planned.fixed;
+    if (typeof planned.options.scope === 'function') options = { ...options, scope: selectorOf(planned, this.call) };
+    if (planned.vary.length > 0)
+      options = { ...options, tags: [...options.tags!, variantsTag(this.tools.keys.base(planned.name, this.call, this.plan, planned))] };
+    return { planned, key, options };
+  }
+
+  async #through(places: readonly Place[]): Promise<unknown> {
+    if (places.length === 1) return this.#answer(await this.#load(places[0]!, () => this.#produce(places)));
+    for (const { planned, key, options } of places) {
+      const found = await planned.cache.lookup(key, options);
+      if (found.hit) return this.#answer({ value: found.value, outcome: 'hit', stored: true, expiresAt: found.expiresAt });
+    }
+    // Every method takes its keys in the same order, so two methods can never wait for each other.
+    const [first, ...rest] = [...places].sort(byAddress);
+    const inner = rest.reduceRight<() => Promise<unknown>>(
+      (source, place) => async () => (await this.#load(place, source)).value,
+      () => this.#produce(places),
+    );
+    return this.#answer(await this.#load(first!, inner));
+  }
+
+  #load({ planned, key, options }: Place, source: () => Promise<unknown>): Promise<LoadReport<unknown>> {
+    return planned.cache.getOrSetDetailed(
+      key,
+      async (load) => {
+        const packed = await source();
+        await this.#decide(load, planned, unpack(packed).body);
+        return packed;
+      },
+      options,
+    );
+  }
+
+  async #produce(places: readonly Place[]): Promise<unknown> {
+    const isShared = places.some(({ planned, options }) => isSharedScope(planned.cache.scopes, options.scope));
+    const vary = places.flatMap(({ planned }) => planned.vary);
+    const own = await produce(this.call, this.plan, this.reply, { isShared, vary, isAnswered: () => this.#isAnswered });
+    if (!this.#isAnswered) this.#own = own;
+    if (own.refusal !== undefined) throw new NotShared(own.refusal);
+    return pack(own.value, own.replay);
+  }
+
+  /** What only the result tells: whether to store it, for how long, and with which tags. */
+  async #decide(load: LoadContext, { options }: PlannedCacheable, result: unknown): Promise<void> {
+    const { unless, ttl, tags } = options;
+    if (!unless && typeof ttl !== 'function' && typeof tags !== 'function') return;
+    const after = this.call.finished(result);
+    if (unless && (await unless(after))) load.skipStore();
+    if (typeof ttl === 'function') load.setTtl(ttl(after));
+    if (typeof tags === 'function') load.addTags(...tags(after));
+  }
+
+  #answer({ value, outcome, stored, expiresAt }: LoadReport<unknown>): unknown {
+    const own = this.#own;
+    if (outcome === 'stale' && own?.refusal !== undefined) throw new NotShared(own.refusal);
+    const { body, replay } = unpack(value);
+    if (this.reply) {
+      if (replay && !own) this.reply.replay(replay);
+      this.reply.announce(this.#statusOf(outcome, stored, expiresAt));
+    }
+    return body;
+  }
+
+  #statusOf(outcome: LoadReport<unknown>['outcome'], stored: boolean, expiresAt: number | undefined): string {
+    if (outcome === 'hit' || outcome === 'stale') {
+      const now = this.tools.clock.now();
+      const ttl = expiresAt === undefined || expiresAt === Infinity ? '' : `; ttl=${Math.floor((expiresAt - now) / 1000)}`;
+      return `hit${ttl}${outcome === 'stale' ? '; detail=stale' : ''}`;
+    }
+    return `fwd=miss${stored ? '; stored' : ''}${outcome === 'joined' ? '; collapsed' : ''}`;
+  }
+
+  /** The caller's answer when the cache had none: its own run of the method if there was one, or a run without the cache. */
+  async #recover(error: unknown): Promise<unknown> {
+    // oxlint-disable-next-line typescript/only-throw-error -- the method's own, whatever it is
+    if (error instanceof MethodFailure) throw error.thrown;
+    const own = this.#own;
+    if (error instanceof NotShared) {
+      if (error.refusal !== 'stream') this.#explain(error.refusal);
+      this.reply?.announce(`fwd=miss; detail=${error.refusal}`);
+      return own ? own.value : await invoke(this.call, this.plan);
+    }
+    if (!isOfTheCache(error) || (isMissingScope(error) && this.#mustThrow())) throw error;
+    this.tools.warnings.once(this.plan.label, error.code, `${error.message} Until then it runs uncached.`);
+    if (own) {
+      this.reply?.announce(`fwd=miss; detail=${detailOf(error)}`);
+      return own.value;
+    }
+    this.reply?.announce(`fwd=bypass; detail=${detailOf(error)}`);
+    return await invoke(this.call, this.plan);
+  }
+
+  #mustThrow(): boolean {
+    return this.plan.cacheables.some(({ options }) => options.onMissingScope === 'throw');
+  }
+
+  #explain(refusal: string): void {
+    this.tools.warnings.once(this.plan.label, refusal, `its response is not stored (${refusal}): see "what is never stored" in docs/http.md.`);
+  }
+
+  async #bypass({ status, warning }: Bypass): Promise<unknown> {
+    if (warning) this.tools.warnings.once(this.plan.label, status, warning);
+    this.reply?.announce(status);
+    return invoke(this.call, this.plan);
+  }
+}
+
+const RECOVERABLE = ['MISSING_SCOPE', 'INVALID_KEY', 'SERIALIZATION', 'STORAGE_UNAVAILABLE', 'UNSUPPORTED'];
+
+function isOfTheCache(error: unknown): error is CacheError {
+  return error instanceof CacheError && RECOVERABLE.includes(error.code);
+}
+
+function isMissingScope(error: CacheError): boolean {
+  return error.code === 'MISSING_SCOPE';
+}
+
+function detailOf(error: CacheError & { level?: string }): string {
+  return isMissingScope(error) ? `missing-${error.level}` : error.code.toLowerCase().replaceAll('_', '-');
+}
+
+function byAddress(one: Place, other: Place): number {
+  const [a, b] = [one, other].map(({ planned, key, options }) => JSON.stringify([planned.cache.namespace, scopeText(options.scope), String(key)]));
+  return a! < b! ? -1 : 1;
+}
+
+function scopeText(scope: ScopeSelector | undefined): string {
+  return typeof scope === 'object' ? JSON.stringify(Object.entries(scope).map(([level, id]) => [level, String(id)]).sort()) : (scope ?? 'global');
+}

@@ -1,0 +1,100 @@
+import type { HttpServer } from '@nestjs/common';
+
+/** What a hit replays beside the body: what the handler itself changed. */
+export interface Replay {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
+}
+
+type HeaderValue = string | number | readonly string[];
+type Headers = Readonly<Record<string, HeaderValue | undefined>>;
+
+/** The response as it was before the handler ran. */
+export interface ReplyBefore {
+  readonly status: number;
+  readonly headers: Headers;
+}
+
+interface NodeLikeResponse {
+  readonly statusCode: number;
+  getHeaders(): Headers;
+}
+
+const CACHE_NAME = 'nestjs-scoped-cache';
+/** Of one connection or one message, so never replayed. */
+const NOT_REPLAYED = ['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'date', 'trailer', 'upgrade', 'cache-status'];
+
+/** The HTTP response to one call of a handler, on Express and Fastify alike. */
+export class HttpReply {
+  constructor(
+    readonly adapter: HttpServer,
+    readonly response: unknown,
+  ) {}
+
+  /** For {@link changesSince}. */
+  read(): ReplyBefore {
+    const { statusCode, getHeaders } = this.response as NodeLikeResponse;
+    return { status: statusCode, headers: { ...getHeaders.call(this.response) } };
+  }
+
+  /** What the handler set. */
+  changesSince(before: ReplyBefore): Replay {
+    const now = this.read();
+    const changed = Object.entries(now.headers).filter(
+      ([name, value]) => value !== undefined && !NOT_REPLAYED.includes(name.toLowerCase()) && !sameValue(value, before.headers[name]),
+    ) as [string, HeaderValue][];
+    return {
+      ...(now.status !== before.status && { status: now.status }),
+      ...(changed.length > 0 && { headers: Object.fromEntries(changed) }),
+    };
+  }
+
+  /**
+   * Why this response must not be stored, as a word for `Cache-Status`; `undefined` when it may be.
+   * @param isShared several users read the scope it would be stored in
+   * @param vary the headers in its key
+   */
+  refusal(before: ReplyBefore, isShared: boolean, vary: readonly string[]): string | undefined {
+    const { status, headers } = this.read();
+    if (status !== before.status && (status < 200 || status > 299 || status === 204)) return `status-${status}`;
+    if (status >= 400) return `status-${status}`;
+    if (headers['set-cookie'] !== undefined) return 'set-cookie';
+    const directives = words(headers['cache-control']);
+    if (directives.includes('no-store') || directives.includes('no-cache')) return 'no-store';
+    if (isShared && directives.includes('private')) return 'private';
+    const known = [...vary, ...words(before.headers['vary'])];
+    const varies = words(headers['vary']).filter((name) => name === '*' || !known.includes(name));
+    return varies.length > 0 ? 'vary' : undefined;
+  }
+
+  /** Makes this response what the stored one was. */
+  replay({ status, headers }: Replay): void {
+    if (this.#isSent) return;
+    if (status !== undefined) this.adapter.status!(this.response, status);
+    for (const [name, value] of Object.entries(headers ?? {})) this.adapter.setHeader!(this.response, name, value as string);
+  }
+
+  /** Adds what this cache did to `Cache-Status` (RFC 9211), behind what others say there. */
+  announce(what: string): void {
+    if (this.#isSent) return;
+    const member = `${CACHE_NAME}; ${what}`;
+    const others = (this.response as NodeLikeResponse).getHeaders()['cache-status'];
+    this.adapter.setHeader!(this.response, 'Cache-Status', others === undefined ? member : `${String(others)}, ${member}`);
+  }
+
+  get #isSent(): boolean {
+    return this.adapter.isHeadersSent?.(this.response) === true;
+  }
+}
+
+function words(value: HeaderValue | undefined): string[] {
+  if (value === undefined) return [];
+  return String(value)
+    .split(',')
+    .map((word) => word.trim().toLowerCase().replace(/\s*=.*$/, ''))
+    .filter((word) => word !== '');
+}
+
+function sameValue(one: HeaderValue, other: HeaderValue | undefined): boolean {
+  return other !== undefined && String(one) === String(other);
+}

@@ -1,0 +1,122 @@
+import type { LoadOptions, SetOptions } from '../../core/cache-options.js';
+import { InvalidOptionsError } from '../../core/errors.js';
+import type { CacheRegistry } from '../cache-registry.js';
+import type { CacheService } from '../cache.service.js';
+import { configOf } from '../decorators/cache-config.js';
+import type { CachedMethod } from './cached-method.js';
+import { inputsOf, routeOf, type HandlerInputs } from './nest-metadata.js';
+import type { CacheableOptions, CacheEvictOptions, CachePutOptions, OperationOptions } from './operation-options.js';
+
+/** One operation of one method as one class has it: defaults of the class filled in, names and caches found. */
+export interface Planned<O extends OperationOptions> {
+  readonly options: O;
+  readonly cache: CacheService;
+  /** Whether the key is the application's own rather than the default. */
+  readonly hasOwnKey: boolean;
+}
+export interface PlannedStore<O extends CachePutOptions = CachePutOptions> extends Planned<O> {
+  readonly name: string;
+  /** Everything about storing that no call changes; scope included when it is fixed. */
+  readonly fixed: LoadOptions;
+}
+export interface PlannedCacheable extends PlannedStore<CacheableOptions> {
+  /** Lower-case header names. */
+  readonly vary: readonly string[];
+}
+export interface PlannedEvict extends Planned<CacheEvictOptions> {
+  readonly names: readonly string[];
+}
+
+/** What to do around one method of one class. */
+export interface MethodPlan {
+  readonly method: CachedMethod;
+  /** `Class.method`, for messages and as the default name. */
+  readonly label: string;
+  readonly route: string | undefined;
+  readonly inputs: HandlerInputs;
+  readonly cacheables: readonly PlannedCacheable[];
+  readonly puts: readonly PlannedStore[];
+  readonly evicts: readonly PlannedEvict[];
+}
+
+/**
+ * @param type the class whose instance the method is called on, which may be derived from the declaring one
+ * @throws InvalidOptionsError for a missing name or cache, UnknownScopeError for a level that the cache does not have
+ */
+export function planMethod(method: CachedMethod, type: { name: string; prototype: object }, registry: CacheRegistry): MethodPlan {
+  const planner = new Planner(method, type, registry);
+  const handler = (type.prototype as Record<string | symbol, unknown>)[method.name];
+  return {
+    method,
+    label: planner.label,
+    route: typeof handler === 'function' ? routeOf(type, handler) : undefined,
+    inputs: planner.inputs,
+    cacheables: method.operations.flatMap((one) => (one.kind === 'cacheable' ? [planner.cacheable(one.options)] : [])),
+    puts: method.operations.flatMap((one) => (one.kind === 'put' ? [planner.put(one.options)] : [])),
+    evicts: method.operations.flatMap((one) => (one.kind === 'evict' ? [planner.evict(one.options)] : [])),
+  };
+}
+
+/** The tag that every entry of a name carries, for `allEntries`. */
+export function nameTag(name: string): string {
+  return `@name:${name}`;
+}
+
+class Planner {
+  readonly label: string;
+  readonly inputs: HandlerInputs;
+
+  constructor(
+    readonly method: CachedMethod,
+    readonly type: { name: string },
+    readonly registry: CacheRegistry,
+  ) {
+    this.label = `${type.name}.${String(method.name)}`;
+    this.inputs = inputsOf(type, method.name, method.hiddenIndex);
+  }
+
+  cacheable(own: CacheableOptions): PlannedCacheable {
+    const store = this.#store(own);
+    const declared = store.hasOwnKey ? [] : this.inputs.headers;
+    const vary = [...new Set([...declared, ...(own.vary ?? [])].map((name) => name.toLowerCase()))].sort();
+    return { ...store, vary };
+  }
+
+  put(own: CachePutOptions): PlannedStore {
+    return this.#store(own);
+  }
+
+  evict(own: CacheEvictOptions): PlannedEvict {
+    const planned = this.#planned(own);
+    const { name, tags, allEntries, scope } = planned.options;
+    const names = name === undefined ? [] : typeof name === 'string' ? [name] : name;
+    if (names.length === 0 && !tags && !(allEntries && scope !== undefined))
+      throw new InvalidOptionsError(
+        `@CacheEvict on ${this.label}: name what to evict: "name" (that of the @Cacheable method, by default "Class.method"), "tags", or "allEntries" with a "scope".`,
+      );
+    return { ...planned, names };
+  }
+
+  #store<O extends CachePutOptions>(own: O): PlannedStore<O> {
+    const planned = this.#planned(own);
+    const { name, ttl, tags, scope, key, keyGenerator, condition, unless, cache, onMissingScope, ...rest } = planned.options;
+    const { vary: _vary, query: _query, ...kept } = rest as SetOptions & CacheableOptions;
+    const chosen = (name as string | undefined) ?? this.label;
+    const fixed: Record<string, unknown> = { ...kept, tags: [nameTag(chosen), ...(typeof tags === 'function' ? [] : (tags ?? []))] };
+    if (typeof ttl !== 'function' && ttl !== undefined) fixed['ttl'] = ttl;
+    if (typeof scope !== 'function' && scope !== undefined) fixed['scope'] = scope;
+    return { ...planned, name: chosen, fixed: Object.freeze(fixed) as LoadOptions };
+  }
+
+  #planned<O extends OperationOptions>(own: O): Planned<O> {
+    const { keyGenerator, ...defaults } = configOf(this.type);
+    const generator = own.key === undefined && keyGenerator !== undefined ? { keyGenerator } : {};
+    const options = { ...defaults, ...generator, ...own };
+    const cache = this.registry.get(options.cache);
+    // Explicit ids and level names are checked now, so that a misspelt level stops the application, not a request.
+    if (typeof options.scope === 'string' && options.scope !== 'global' && !cache.scopes.names.includes(options.scope))
+      cache.scopes.pathOf(options.scope, undefined);
+    const hasOwnKey = options.key !== undefined || options.keyGenerator !== undefined || this.method.keyParameters.length > 0;
+    return { options, cache, hasOwnKey };
+  }
+}

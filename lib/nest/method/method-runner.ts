@@ -1,0 +1,106 @@
+import type { ExecutionContext } from '@nestjs/common';
+import type { HttpAdapterHost } from '@nestjs/core';
+import type { CacheRegistry } from '../cache-registry.js';
+import { CurrentRequest } from '../request-context.js';
+import type { RequestScopeContext } from '../scope-context.js';
+import { MethodCall } from './call-context.js';
+import type { CachedMethod } from './cached-method.js';
+import { CachedRead } from './cached-read.js';
+import { EvictStep } from './evict-step.js';
+import { HttpReply } from './http-reply.js';
+import { planMethod, type MethodPlan, type Planned } from './method-plan.js';
+import type { MethodTools } from './method-tools.js';
+import type { OperationOptions } from './operation-options.js';
+import { invoke } from './produce.js';
+import { PutStep } from './put-step.js';
+
+type Class = { name: string; prototype: object };
+
+/**
+ * Runs the decorated methods of one application. The order of steps, which is Spring's, is written here and nowhere else:
+ * evictions before, look-ups, the method, puts, evictions after success.
+ */
+export class MethodRunner {
+  readonly #plans = new WeakMap<CachedMethod, Map<object, MethodPlan>>();
+
+  /** @internal made by CacheModule */
+  constructor(
+    readonly registry: CacheRegistry,
+    readonly context: RequestScopeContext,
+    readonly tools: MethodTools,
+    readonly adapterHost: HttpAdapterHost | undefined,
+  ) {}
+
+  /** @param execution set when Nest calls a handler */
+  run(method: CachedMethod, target: object, args: unknown[], execution: ExecutionContext | undefined): Promise<unknown> {
+    const plan = this.planOf(method, target.constructor);
+    const open = this.context.request;
+    const handled = execution ?? this.#handledBy(open, target, method);
+    if (!handled) return this.#steps(new MethodCall(target, args, open, undefined), plan);
+    if (open && (open.executionContext === handled || open.isHttpOf(handled))) {
+      open.executionContext = handled;
+      return this.#steps(new MethodCall(target, args, open, handled), plan);
+    }
+    const current = CurrentRequest.from(handled);
+    return this.context.serve(current, () => this.#steps(new MethodCall(target, args, current, handled), plan));
+  }
+
+  /** Made once for each class that has the method. */
+  planOf(method: CachedMethod, type: Class): MethodPlan {
+    let plans = this.#plans.get(method);
+    if (!plans) this.#plans.set(method, (plans = new Map()));
+    let plan = plans.get(type);
+    if (!plan) plans.set(type, (plan = planMethod(method, type, this.registry)));
+    return plan;
+  }
+
+  /** Message handlers without decorated parameters: the interceptor has noted the context of the one that is running. */
+  #handledBy(open: CurrentRequest | undefined, target: object, method: CachedMethod): ExecutionContext | undefined {
+    const running = open?.executionContext;
+    if (!running || running.getType() === 'http') return undefined;
+    const handler = (target as Record<string | symbol, unknown>)[method.name];
+    return running.getHandler() === handler ? running : undefined;
+  }
+
+  async #steps(call: MethodCall, plan: MethodPlan): Promise<unknown> {
+    if (plan.puts.length === 0 && plan.evicts.length === 0) return this.#value(call, plan, []);
+    const evicts = plan.evicts.map((planned) => new EvictStep(planned, call, plan, this.tools));
+    const puts = plan.puts.map((planned) => new PutStep(planned, call, plan, this.tools));
+    for (const step of evicts) if (step.isBefore) await step.run(call);
+    const value = await this.#value(call, plan, puts);
+    const after = call.finished(value);
+    for (const step of puts) await step.run(after);
+    for (const step of evicts) if (!step.isBefore) await step.run(after);
+    return value;
+  }
+
+  /** The method's value, cached or not. A put that is going to happen makes the method run. */
+  async #value(call: MethodCall, plan: MethodPlan, puts: PutStep[]): Promise<unknown> {
+    const lookups = await active(plan.cacheables, call);
+    if (lookups.length === 0) return invoke(call, plan);
+    if (puts.length > 0 && (await active(plan.puts, call)).length > 0) {
+      // Only what was missing is stored for the look-ups too, as Spring does.
+      for (const planned of lookups) puts.push(new PutStep(planned, call, plan, this.tools));
+      return invoke(call, plan);
+    }
+    return new CachedRead(call, plan, this.#replyOf(call), this.tools).run(lookups);
+  }
+
+  #replyOf(call: MethodCall): HttpReply | undefined {
+    const adapter = this.adapterHost?.httpAdapter;
+    if (!adapter || call.executionContext?.getType() !== 'http') return undefined;
+    return new HttpReply(adapter, call.executionContext.switchToHttp().getResponse());
+  }
+}
+
+/** Those whose condition holds. One that asks for the result, which is not there yet, counts as holding. */
+async function active<P extends Planned<OperationOptions>>(planned: readonly P[], call: MethodCall): Promise<readonly P[]> {
+  if (planned.every(({ options }) => options.condition === undefined)) return planned;
+  const holding: P[] = [];
+  for (const one of planned) {
+    call.askedForResult = false;
+    const holds = (await one.options.condition?.(call)) ?? true;
+    if (holds || call.askedForResult) holding.push(one);
+  }
+  return holding;
+}

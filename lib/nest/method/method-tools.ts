@@ -1,0 +1,14 @@
+import type { Clock } from '../../core/clock.js';
+import type { RequestScopeContext } from '../scope-context.js';
+import type { KeyMaker } from './entry-key.js';
+import type { MethodWarnings } from './method-warnings.js';
+
+/** What the steps around a decorated method need of their application. */
+export interface MethodTools {
+  readonly keys: KeyMaker;
+  readonly warnings: MethodWarnings;
+  readonly context: RequestScopeContext;
+  readonly clock: Clock;
+  /** Whether entries of this name have variants by header, which must go when their key goes. */
+  hasVariants(name: string): boolean;
+}

@@ -1,0 +1,111 @@
+import 'reflect-metadata';
+
+/**
+ * What Nest's own decorators leave behind. The names are the same in Nest 11 and 12, whose exports of them moved; a wrong
+ * one would make a test in test/module fail.
+ */
+const ROUTE_ARGS = '__routeArguments__';
+const CUSTOM_ROUTE_ARGS = '__customRouteArgs__';
+const RESPONSE_PASSTHROUGH = '__responsePassthrough__';
+const RESOLVER_TYPE = 'graphql:resolver_type';
+
+/** The parameter kinds that matter here, by Nest's numbers. */
+const KIND = { response: 1, next: 2, body: 3, headers: 6, host: 10, ip: 11, rawBody: 12, cookies: 14, signedCookies: 15 };
+
+interface DeclaredParameter {
+  readonly index: number;
+  readonly data?: unknown;
+}
+
+/** What a handler takes from its request, as far as its parameter decorators say. */
+export interface HandlerInputs {
+  /** Parameters that have a decorator. */
+  readonly count: number;
+  /** Names of headers taken one by one. */
+  readonly headers: readonly string[];
+  readonly takesBody: boolean;
+  readonly takesHost: boolean;
+  /** Inputs that no default key can cover, as they are written: `@Ip()`, `@Headers()`, … */
+  readonly unkeyed: readonly string[];
+  /** It answers by itself: `@Res()` or `@Next()` without passthrough. */
+  readonly answersItself: boolean;
+  /** It may set headers: `@Res({ passthrough: true })`. */
+  readonly takesResponse: boolean;
+}
+
+/** The decorated parameters of `type`'s method, by Nest's key for each. */
+export function declaredParameters(type: object, method: string | symbol): Record<string, DeclaredParameter> {
+  return (Reflect.getMetadata(ROUTE_ARGS, type, method) ?? {}) as Record<string, DeclaredParameter>;
+}
+
+/** See {@link HandlerInputs}. Our own hidden parameter does not count. */
+export function inputsOf(type: object, method: string | symbol, hiddenIndex: number): HandlerInputs {
+  const declared = Object.entries(declaredParameters(type, method)).filter(([, { index }]) => index !== hiddenIndex);
+  const native = declared
+    .filter(([key]) => !key.includes(CUSTOM_ROUTE_ARGS))
+    .map(([key, { data }]) => ({ kind: Number(key.split(':')[0]), data }));
+  const has = (kind: number): boolean => native.some((parameter) => parameter.kind === kind);
+  const headers = native.filter(({ kind }) => kind === KIND.headers);
+  const takesResponse = has(KIND.response) || has(KIND.next);
+  const passthrough = Reflect.getMetadata(RESPONSE_PASSTHROUGH, type, method) === true;
+  return {
+    count: declared.length,
+    headers: headers.map(({ data }) => data).filter((name) => typeof name === 'string'),
+    takesBody: has(KIND.body) || has(KIND.rawBody),
+    takesHost: has(KIND.host),
+    unkeyed: [
+      headers.some(({ data }) => typeof data !== 'string') ? '@Headers()' : '',
+      has(KIND.ip) ? '@Ip()' : '',
+      has(KIND.cookies) || has(KIND.signedCookies) ? '@Cookies()' : '',
+    ].filter((text) => text !== ''),
+    answersItself: takesResponse && !passthrough,
+    takesResponse,
+  };
+}
+
+/** The route as `/orders/:id`, from the decorators of class and method; `undefined` for what is no HTTP handler. */
+export function routeOf(type: object, handler: object): string | undefined {
+  const own = pathOf(handler);
+  if (own === undefined || !Reflect.hasMetadata('method', handler)) return undefined;
+  return `/${[pathOf(type) ?? '', own].join('/').split('/').filter(Boolean).join('/')}`;
+}
+
+/** Why the results of this handler never end, if so. */
+export function endlessKind(handler: object): string | undefined {
+  if (Reflect.hasMetadata('__sse__', handler)) return '@Sse()';
+  return Reflect.getMetadata(RESOLVER_TYPE, handler) === 'Subscription' ? '@Subscription()' : undefined;
+}
+
+function pathOf(holder: object): string | undefined {
+  const path = Reflect.getMetadata('path', holder) as string | readonly string[] | undefined;
+  return Array.isArray(path) ? path.join('|') : (path as string | undefined);
+}
+
+/** The parameters' count as compiled; `fallback` where no type metadata was emitted. */
+export function parameterCount(prototype: object, method: string | symbol, fallback: number): number {
+  const types = Reflect.getMetadata('design:paramtypes', prototype, method) as unknown[] | undefined;
+  return types?.length ?? fallback;
+}
+
+/** Whether the method is declared to return an Observable. By name: there may be several copies of rxjs. */
+export function isDeclaredObservable(prototype: object, method: string | symbol): boolean {
+  const type = Reflect.getMetadata('design:returntype', prototype, method) as { name?: string } | undefined;
+  return type?.name === 'Observable';
+}
+
+/** Whether a class holds gateways or message handlers. */
+export function receivesMessages(type: { prototype?: object }): boolean {
+  if (Reflect.hasMetadata('websockets:is_gateway', type)) return true;
+  return methodsOf(type.prototype).some(([, method]) => Reflect.hasMetadata('microservices:pattern', method));
+}
+
+/** All methods of a prototype chain, the most derived of each name. */
+export function methodsOf(prototype: object | undefined | null): [string | symbol, object][] {
+  const found = new Map<string | symbol, object>();
+  for (let at = prototype; at && at !== Object.prototype; at = Object.getPrototypeOf(at) as object | null)
+    for (const name of Reflect.ownKeys(at)) {
+      const method: unknown = Object.getOwnPropertyDescriptor(at, name)?.value;
+      if (typeof method === 'function' && name !== 'constructor' && !found.has(name)) found.set(name, method);
+    }
+  return [...found];
+}
