@@ -59,7 +59,8 @@ export interface ScopeContext {
  * Two paths are the same place exactly when their `id`s are equal.
  */
 export class ScopePath {
-  #id: string | undefined;
+  // Not a #field: paths are made for every scoped call, and plain fields are cheaper to set up.
+  private text: string | undefined = undefined;
 
   /** @internal built by {@link ScopeTree} */
   constructor(
@@ -71,7 +72,7 @@ export class ScopePath {
 
   /** Injective text form: `org:o1/user:u1`; the empty string for global. Special characters are `%`-escaped. */
   get id(): string {
-    return (this.#id ??= this.level
+    return (this.text ??= this.level
       ? this.level.chain.map((level, at) => `${level.name}:${escapeId(this.ids[at]!)}`).join('/')
       : '');
   }
@@ -140,12 +141,18 @@ function unescapeId(text: string): string {
 /** The levels of one cache and the paths in them. Built once from the `scopes` option. */
 export class ScopeTree {
   readonly #levels = new Map<string, ScopeNode>();
+  /** The same levels, for the hot path. */
+  readonly #all: ScopeNode[];
+  readonly #isShortChain: boolean;
 
   /** @throws InvalidOptionsError for empty, reserved, repeated or malformed names */
   constructor(levels: readonly ScopeLevel[]) {
     if (!Array.isArray(levels))
       throw new InvalidOptionsError(`scopes: expected a list of levels, got ${describe(levels)}.`);
     this.#addLevels(levels, []);
+    this.#all = [...this.#levels.values()];
+    this.#isShortChain =
+      this.#all.length <= 3 && this.#all.every((level, depth) => level.chain.length === depth + 1);
   }
 
   /** Level names, roots first. A copy. */
@@ -167,7 +174,7 @@ export class ScopeTree {
   pathOf(selector: ScopeSelector | undefined, context: ScopeContext | undefined): ScopePath {
     if (selector === undefined || selector === 'global') return GLOBAL_SCOPE;
     if (typeof selector === 'string') return this.#pathFromContext(selector, context);
-    return this.#pathFromIds(selector);
+    return this.#pathOfWellFormed(selector) ?? this.#pathFromIds(selector);
   }
 
   /** The path whose `id` this is; `undefined` when it is none of this tree (another configuration wrote it). */
@@ -194,6 +201,42 @@ export class ScopeTree {
       return checkedId(id, ancestor.name);
     });
     return new ScopePath(level, ids);
+  }
+
+  /**
+   * The usual case, one chain of at most three levels, in one pass and without look-ups: every scoped hit goes through
+   * here. `undefined` leaves anything unusual, and every error, to the careful way.
+   */
+  #pathOfWellFormed(given: ScopeIds): ScopePath | undefined {
+    if (!this.#isShortChain || typeof given !== 'object' || given === null) return undefined;
+    let first = '';
+    let second = '';
+    let third = '';
+    let named = 0;
+    for (const name in given) {
+      const depth = this.#depthOf(name);
+      const id: unknown = given[name];
+      if (typeof id !== 'string' || id.length * 3 > KEY_BYTES_MAX) return undefined;
+      if (depth === 0) first = id;
+      else if (depth === 1) second = id;
+      else if (depth === 2) third = id;
+      else return undefined;
+      named++;
+    }
+    // With as many names as levels from the top, an empty one among them is missing or refused.
+    if (named === 0 || first === '' || (named > 1 && second === '') || (named > 2 && third === ''))
+      return undefined;
+    return new ScopePath(
+      this.#all[named - 1],
+      named === 1 ? [first] : named === 2 ? [first, second] : [first, second, third],
+    );
+  }
+
+  /** A few comparisons of interned strings, which beat a Map at this size. */
+  #depthOf(name: string): number {
+    const all = this.#all;
+    for (let depth = 0; depth < all.length; depth++) if (all[depth]!.name === name) return depth;
+    return -1;
   }
 
   #pathFromIds(given: ScopeIds): ScopePath {
@@ -263,6 +306,10 @@ function checkLevel(options: ScopeLevelOptions, known: ReadonlyMap<string, Scope
   if (typeof name !== 'string' || !/^[A-Za-z][\w-]*$/.test(name))
     throw new InvalidOptionsError(
       `scopes: a level's name must start with a letter and hold letters, digits, "_" or "-"; got ${describe(name)}.`,
+    );
+  if (name in Object.prototype)
+    throw new InvalidOptionsError(
+      `scopes: "${name}" is a property of every object and cannot be a level.`,
     );
   if (name === 'global')
     throw new InvalidOptionsError(

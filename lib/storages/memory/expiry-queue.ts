@@ -26,7 +26,7 @@ export class ExpiryQueue {
   noteGone(record: MemoryRecord): void {
     if (record.queuedFor === Infinity) return;
     this.#gone++;
-    if (this.#gone > 64 && this.#gone > this.#heap.length / 2) this.#compact();
+    if (this.#gone > 64 && this.#gone > this.#heap.length / 2) this.compact();
   }
 
   /** Takes the next record that is due, or `undefined`. Renewed ones are put back for later. */
@@ -48,7 +48,8 @@ export class ExpiryQueue {
     this.#gone = 0;
   }
 
-  #compact(): void {
+  /** Drops records that are gone. O(n log n) of those that stay. */
+  compact(): void {
     const kept = this.#heap.filter(({ record }) => !record.isGone);
     this.#heap = [];
     this.#gone = 0;

@@ -5,6 +5,9 @@ import type { MemoryRecord } from './memory-record.js';
 export class MemoryBranch {
   readonly records = new Map<string, MemoryRecord>();
   readonly children = new Map<ScopeNode, Map<string, MemoryBranch>>();
+  /** The level looked for last and its children: almost always the only one, so a look-up per level is saved. */
+  private level: ScopeNode | undefined = undefined;
+  private ofLevel: Map<string, MemoryBranch> | undefined = undefined;
   /** Records of the whole subtree by tag; made when the first tagged one comes. */
   tagged: Map<string, Set<MemoryRecord>> | undefined;
   /** Records in the whole subtree, expired ones included until they are swept. */
@@ -25,8 +28,38 @@ export class MemoryBranch {
     if (level === undefined) return this;
     let branch: MemoryBranch | undefined = this;
     for (let at = 0; at < ids.length && branch !== undefined; at++)
-      branch = branch.children.get(level.chain[at]!)?.get(ids[at]!);
+      branch = branch.#childrenAt(level.chain[at]!)?.get(ids[at]!);
     return branch;
+  }
+
+  /** Takes the whole subtree out of the tree above; says how many records that were. The records themselves stay as they are. */
+  cut(): number {
+    const { count } = this;
+    for (let above = this.parent; above; above = above.parent) {
+      above.count -= count;
+      for (const [tag, records] of this.tagged ?? [])
+        for (const record of records) above.#untag(tag, record);
+      if (above.count === 0) above.#leave();
+    }
+    this.#leave();
+    return count;
+  }
+
+  /** Calls `visit` with every record of the subtree. */
+  forEach(visit: (record: MemoryRecord) => void): void {
+    this.records.forEach(visit);
+    for (const siblings of this.children.values())
+      for (const child of siblings.values()) child.forEach(visit);
+  }
+
+  #childrenAt(level: ScopeNode): Map<string, MemoryBranch> | undefined {
+    if (this.level === level) return this.ofLevel;
+    const children = this.children.get(level);
+    if (children) {
+      this.level = level;
+      this.ofLevel = children;
+    }
+    return children;
   }
 
   /** The branch at `path`, grown where it is missing. */
@@ -55,7 +88,7 @@ export class MemoryBranch {
     for (let branch: MemoryBranch | undefined = this; branch; branch = branch.parent) {
       branch.count--;
       for (const tag of record.tags) branch.#untag(tag, record);
-      if (branch.count === 0) branch.#prune();
+      if (branch.count === 0) branch.#leave();
     }
   }
 
@@ -80,11 +113,13 @@ export class MemoryBranch {
   }
 
   /** An empty branch leaves its parent. */
-  #prune(): void {
+  #leave(): void {
     const { level, ids } = this.path;
     const siblings = level && this.parent?.children.get(level);
     if (!siblings || siblings.get(ids.at(-1)!) !== this) return;
     siblings.delete(ids.at(-1)!);
-    if (siblings.size === 0) this.parent!.children.delete(level);
+    if (siblings.size > 0) return;
+    this.parent!.children.delete(level);
+    this.parent!.level = this.parent!.ofLevel = undefined;
   }
 }

@@ -17,6 +17,8 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
   staleUntil: number;
   /** Monotonic ms of the last read or write, for `removeIdle`. */
   usedAt: number;
+  /** What `usedAt` was when it got its place in the order of use. */
+  placedAt: number;
   /** Gone from its branch; the expiry queue may still hold it. */
   isGone = false;
   /** When the expiry queue will look at it; `Infinity` while it is not in there. */
@@ -26,7 +28,7 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
   link: Link<MemoryRecord> | undefined;
 
   constructor(
-    readonly scope: ScopePath,
+    public scope: ScopePath,
     readonly key: string,
     entry: NewEntry,
     now: number,
@@ -38,7 +40,7 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
     this.tags = entry.tags;
     this.loadMs = entry.loadMs ?? 0;
     this.sliding = entry.sliding;
-    this.storedAt = this.usedAt = now;
+    this.storedAt = this.usedAt = this.placedAt = now;
     this.ttlMs = entry.ttlMs;
     this.graceMs = entry.graceMs;
     this.freshUntil = Math.min(now + entry.ttlMs, latestEnd);

@@ -56,7 +56,6 @@ export class MemoryStore implements OpenStorage {
     if (options !== undefined && options.peek === true) return record;
     record.usedAt = now;
     if (record.sliding && now < record.freshUntil) record.renew(now, record.ttlMs);
-    this.#table.used(record);
     if (!this.#hasRules) return record;
     this.#rules.onGet(record);
     return this.#settled(record);
@@ -131,7 +130,7 @@ export class MemoryStore implements OpenStorage {
   }
 
   evictScope(scope: ScopePath): Awaitable<number> {
-    return this.#settled(this.#removeAll([...this.#table.in(scope)], 'scope'));
+    return this.#settled(this.#table.cut(scope, 'scope', this.#hasRules));
   }
 
   evictTags(scope: ScopePath, tags: readonly string[]): Awaitable<number> {
@@ -285,7 +284,7 @@ export class MemoryStore implements OpenStorage {
         return this.#applySet(effect, asked);
       case 'get': {
         const record = (effect.entry ?? asked) as MemoryRecord | undefined;
-        if (record && !record.isGone && record.link) this.#table.used(record);
+        if (record && !record.isGone) record.usedAt = this.host.clock.monotonic();
         return;
       }
       case 'evict':

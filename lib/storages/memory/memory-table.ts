@@ -72,6 +72,8 @@ export class MemoryTable {
         this.host.clock.monotonic() < replaced.freshUntil ? 'replaced' : 'expired',
       );
     record.branch = this.#root.grow(record.scope);
+    // One path for all of a branch: paths made for single calls stay short-lived, which the garbage collector rewards.
+    record.scope = record.branch.path;
     record.branch.add(record);
     record.link = this.#recency.add(record);
     this.#expiry.add(record);
@@ -84,23 +86,43 @@ export class MemoryTable {
   /** Takes a record out. Does nothing when it is gone already. */
   drop(record: MemoryRecord, reason: RemovalReason): void {
     if (record.isGone || !record.branch) return;
-    record.isGone = true;
     record.branch.remove(record);
-    this.#recency.remove(record.link!);
+    this.#forget(record);
     this.#expiry.noteGone(record);
-    this.#bytes -= record.bytes;
-    if (record.graceMs > 0) this.#graced--;
     this.onGone(record, reason);
     if (this.size === 0) this.#disarmSweep();
-  }
-
-  used(record: MemoryRecord): void {
-    this.#recency.touch(record.link!);
   }
 
   /** To be called when a record's end has moved. */
   rescheduled(record: MemoryRecord): void {
     this.#expiry.add(record);
+  }
+
+  /**
+   * Takes the whole subtree out at once; says how many records were live. Tells of each record only when `tellEach`.
+   * O(records below), with a few steps for each.
+   */
+  cut(scope: ScopePath, reason: RemovalReason, tellEach: boolean): number {
+    const branch = this.#root.find(scope);
+    if (!branch) return 0;
+    const now = this.host.clock.monotonic();
+    const gone: MemoryRecord[] = [];
+    let live = 0;
+    branch.cut();
+    if (branch === this.#root) this.#root = MemoryBranch.root();
+    branch.forEach((record) => {
+      if (now < record.freshUntil) live++;
+      this.#forget(record);
+      if (tellEach) gone.push(record);
+    });
+    this.#expiry.compact();
+    const expired = branch.count - live;
+    if (!tellEach && live > 0) this.host.listener.onRemoval?.(reason, live, undefined, scope);
+    if (!tellEach && expired > 0)
+      this.host.listener.onRemoval?.('expired', expired, undefined, scope);
+    for (const record of gone) this.onGone(record, now < record.freshUntil ? reason : 'expired');
+    if (this.size === 0) this.#disarmSweep();
+    return live;
   }
 
   /** Live records in the subtree. O(1) amortised, unless entries with grace are about. */
@@ -144,11 +166,32 @@ export class MemoryTable {
     this.#disarmSweep();
   }
 
+  /** Everything about a record but its place in the tree. */
+  #forget(record: MemoryRecord): void {
+    record.isGone = true;
+    this.#recency.remove(record.link!);
+    this.#bytes -= record.bytes;
+    if (record.graceMs > 0) this.#graced--;
+  }
+
+  /**
+   * The next to leave. A read only notes its time; here, where room is needed, a record that was read since it was put in
+   * its place moves to the end instead of leaving (second chance: Corbató, 1968). That keeps hits free of bookkeeping.
+   */
+  #victim(): MemoryRecord {
+    for (;;) {
+      const record = this.#recency.oldest!;
+      if (record.usedAt <= record.placedAt) return record;
+      record.placedAt = record.usedAt;
+      this.#recency.touch(record.link!);
+    }
+  }
+
   #makeRoom(incoming: MemoryRecord): void {
     const { maxEntries, maxBytes } = this.limits;
     while (this.size > maxEntries || this.#bytes > maxBytes) {
       // A value that alone is over the limit leaves at once; the others need not make room for it.
-      const victim = incoming.bytes > maxBytes ? incoming : this.#recency.oldest!;
+      const victim = incoming.bytes > maxBytes ? incoming : this.#victim();
       const isExpired = this.host.clock.monotonic() >= victim.staleUntil;
       this.drop(victim, isExpired ? 'expired' : this.size > maxEntries ? 'lru' : 'size');
     }
