@@ -1,1 +1,3 @@
-export {};
+/** Redis storage. Needs the peer `ioredis`. */
+export { redisStorage } from './storages/redis/redis-storage.js';
+export type { CompressionOptions, RedisStorageOptions } from './storages/redis/redis-options.js';

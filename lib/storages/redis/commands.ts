@@ -1,3 +1,4 @@
+import { Command } from 'ioredis';
 import { CacheError, StorageUnavailableError } from '../../core/errors.js';
 import type { Connection } from './connection.js';
 import { Deadlines } from './deadlines.js';
@@ -23,33 +24,29 @@ export class Commands {
 
   /** Runs a script within a bucket; `ARGV[1]` is the bucket's base. */
   run(script: Script, scope: ScopeKeys, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    const all = [keys.length, ...keys, scope.scriptBase, ...args] as string[];
-    const { client } = this.connection;
-    return this.send(scope.bucket, () =>
-      client.evalsha(script.sha, ...(all as [number, ...string[]])).catch((error: unknown) => {
-        if (!startsWith(error, 'NOSCRIPT')) throw error;
-        return client.eval(script.text, ...(all as [number, ...string[]]));
-      }),
-    );
+    return this.#script(script, scope, [keys.length, ...keys, scope.scriptBase, ...args], 'utf8');
   }
 
   /** As {@link run}, with text replies as bytes. */
   runForBytes(script: Script, scope: ScopeKeys, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    const all = ['', keys.length, ...keys, scope.scriptBase, ...args] as [string, number, ...string[]];
-    const { client } = this.connection;
-    return this.send(scope.bucket, () => {
-      all[0] = script.sha;
-      return client.callBuffer('evalsha', ...(all as string[])).catch((error: unknown) => {
-        if (!startsWith(error, 'NOSCRIPT')) throw error;
-        all[0] = script.text;
-        return client.callBuffer('eval', ...(all as string[]));
-      });
-    });
+    return this.#script(script, scope, [keys.length, ...keys, scope.scriptBase, ...args], null);
   }
 
   /** The values of keys in one slot (on a single server, of any keys). */
   mget(bucket: number, keys: string[]): Promise<(Buffer | null)[]> {
     return this.send(bucket, () => this.connection.client.mgetBuffer(keys));
+  }
+
+  /** The first index in the bucket's garbage list. */
+  first(scope: ScopeKeys): Promise<string | null> {
+    return this.send(scope.bucket, () => this.connection.client.lindex(`${scope.base}g`, 0));
+  }
+
+  /** One batch of an index: cursor, then members and scores in turn. */
+  scan(scope: ScopeKeys, index: string, cursor: string, count: number): Promise<[string, string[]]> {
+    return this.send(scope.bucket, () =>
+      this.connection.client.zscan(`${scope.base}i:${index}`, cursor, 'COUNT', count),
+    );
   }
 
   /**
@@ -62,6 +59,26 @@ export class Commands {
     } finally {
       this.#underWay--;
     }
+  }
+
+  #script(script: Script, scope: ScopeKeys, args: readonly Argument[], replies: 'utf8' | null): Promise<unknown> {
+    return this.send(scope.bucket, () =>
+      this.#evaluate('evalsha', [script.sha, ...args], replies).catch((error: unknown) => {
+        if (!startsWith(error, 'NOSCRIPT')) throw error;
+        return this.#evaluate('eval', [script.text, ...args], replies);
+      }),
+    );
+  }
+
+  #evaluate(name: 'eval' | 'evalsha', args: readonly Argument[], replies: 'utf8' | null): Promise<unknown> {
+    const { client, isCluster } = this.connection;
+    if (isCluster) {
+      // Automatic pipelining would choose the server by the first argument, which here is no key.
+      const { keyPrefix = '' } = client.options;
+      return client.sendCommand(new Command(name, args as string[], { replyEncoding: replies, keyPrefix })) as Promise<unknown>;
+    }
+    const send = client as unknown as Record<string, (...args: readonly Argument[]) => Promise<unknown>>;
+    return replies === null ? send[`${name}Buffer`]!(...args) : send[name]!(...args);
   }
 
   #withDeadline<T>(bucket: number, start: () => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { ResolvedRedisOptions } from './redis-options.js';
 import { bucketTags, slotOf } from './slots.js';
 
@@ -135,10 +135,10 @@ function connect(source: ResolvedRedisOptions['source'], timeoutMs: number): Cli
       ...options,
       ...OURS,
       redisOptions: { connectTimeout, reconnectOnError: isDemoted, ...options.redisOptions, ...ONCE },
-    } as ClusterOptions);
+    } as object);
   }
   const given = source.options ?? source.sentinel;
-  const own = { connectTimeout, retryStrategy, reconnectOnError: isDemoted, ...given, ...OURS, ...ONCE } as RedisOptions;
+  const own = { connectTimeout, retryStrategy, reconnectOnError: isDemoted, ...given, ...OURS, ...ONCE } as object;
   return source.url === undefined ? new Redis(own) : new Redis(source.url, own);
 }
 

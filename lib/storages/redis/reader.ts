@@ -1,0 +1,116 @@
+import type { NewEntry, StoredEntry } from '../../core/entry.js';
+import { encodeEnvelope, type Checksum, type EnvelopeTimes } from '../../core/envelope.js';
+import { StorageUnavailableError } from '../../core/errors.js';
+import type { StorageHost } from '../../core/storage.js';
+import type { Commands } from './commands.js';
+import type { Place } from './layout.js';
+import { pack, unpack } from './payload.js';
+import { ReadBatches, type Sight } from './read-batch.js';
+import { EntryRecord, type MovedFence } from './record.js';
+import type { ResolvedRedisOptions } from './redis-options.js';
+import type { ServerClock } from './server-clock.js';
+
+const INFLATED_MAX = 64 * 2 ** 20;
+
+/** An entry that may be used, with the record it came in. */
+export interface Found {
+  readonly entry: StoredEntry;
+  readonly record: EntryRecord;
+}
+
+/** Entries to bytes and back, and whether what was read still counts. */
+export class Reader {
+  readonly checksum: Checksum = (bytes) => this.host.checksum(bytes);
+  readonly #batches: ReadBatches;
+
+  constructor(
+    readonly host: StorageHost,
+    readonly commands: Commands,
+    readonly clock: ServerClock,
+    readonly options: ResolvedRedisOptions,
+  ) {
+    this.#batches = new ReadBatches(commands);
+  }
+
+  look(place: Place): Promise<Sight> {
+    return this.#batches.look(place);
+  }
+
+  /** The usable entry; one round trip, and a second one when tags were evicted in its scopes since it was written. */
+  async find(place: Place): Promise<Found | undefined> {
+    const sight = await this.#batches.look(place);
+    return sight.bytes ? this.judge(place, sight) : undefined;
+  }
+
+  judge(place: Place, sight: Sight): Found | undefined | Promise<Found | undefined> {
+    const record = EntryRecord.decode(sight.bytes, this.checksum);
+    if (!record) return undefined;
+    const verdict = record.judge(sight.nodes);
+    if (verdict === 'dead') return undefined;
+    if (verdict === 'alive') return this.open(place, record, false);
+    if (!record.hasTags) return this.open(place, record, verdict.isStale);
+    return this.#judgeTags(place, record, verdict.movedFences, verdict.isStale);
+  }
+
+  /** The entry in a record known to be alive; `undefined` when it is for another place, too old, or unreadable. */
+  open(place: Place, record: EntryRecord, isStale: boolean): Found | undefined {
+    const { envelope } = record;
+    const { scope, key } = place.at;
+    if (!envelope.isFor(scope.id, key)) {
+      this.#report(new StorageUnavailableError('Redis: an entry lies under a key that it was not written for; it is not used.'), place);
+      return undefined;
+    }
+    const { ttlMs, graceMs, loadMs } = envelope;
+    const storedAt = this.clock.toMonotonic(envelope.storedAt);
+    const end = storedAt + ttlMs;
+    const freshUntil = isStale ? Math.min(end, this.host.clock.monotonic()) : end;
+    const staleUntil = graceMs > 0 ? end + graceMs : freshUntil;
+    if (this.host.clock.monotonic() >= staleUntil) return undefined;
+    const value = this.#valueIn(place, record);
+    if (!value) return undefined;
+    const tags = record.hasTags ? envelope.tags : NO_TAGS;
+    const entry = { value: value.value, freshUntil, staleUntil, ttlMs, storedAt, sliding: envelope.sliding, tags };
+    return { record, entry: loadMs === undefined ? entry : { ...entry, loadMs } };
+  }
+
+  /** The envelope of a new entry. `times` override its own, for a change that keeps the expiry. */
+  seal(place: Place, entry: NewEntry, times: EnvelopeTimes): Uint8Array {
+    const { sliding, tags, loadMs } = entry;
+    const packed = pack(this.host.serializer.serialize(entry.value), this.options.compression);
+    const { scope, key } = place.at;
+    const fields = { ...packed, ...times, scope: scope.id, key, sliding, tags, loadMs, extra: '' };
+    return encodeEnvelope(fields, this.checksum);
+  }
+
+  async #judgeTags(place: Place, record: EntryRecord, moved: readonly MovedFence[], wasStale: boolean): Promise<Found | undefined> {
+    const { tags } = record;
+    const wanted = moved.flatMap(({ epoch, fence }) =>
+      tags.map((tag) => ({ key: `${place.scope.base}t:${epoch}:${tag}`, fence })),
+    );
+    const kept = await this.commands.mget(place.scope.bucket, wanted.map(({ key }) => key));
+    let isStale = wasStale;
+    for (const [at, { fence }] of wanted.entries()) {
+      // A lost tag says nothing about what happened to it: the entry is dead (P8).
+      const [first, stale] = kept[at]?.toString('latin1').split(':') ?? [];
+      if (first === undefined || !(Number(first) <= fence)) return undefined;
+      isStale ||= Number(stale) > fence;
+    }
+    return this.open(place, record, isStale);
+  }
+
+  #valueIn(place: Place, record: EntryRecord): { readonly value: unknown } | undefined {
+    try {
+      const payload = unpack(record.envelope, this.options.compression?.maxInflatedBytes ?? INFLATED_MAX);
+      return { value: this.host.serializer.deserialize(payload) };
+    } catch (error) {
+      this.#report(error, place);
+      return undefined;
+    }
+  }
+
+  #report(error: unknown, { at }: Place): void {
+    this.host.listener.onFault?.({ during: 'read', storage: 'redis', error, key: at.key, scope: at.scope });
+  }
+}
+
+const NO_TAGS: readonly string[] = Object.freeze([]);

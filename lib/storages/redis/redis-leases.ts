@@ -1,0 +1,91 @@
+import { sleep } from '../../core/clock.js';
+import { isUsable, type NewEntry, type StoredEntry } from '../../core/entry.js';
+import type { EntryAddress, Lease, LeaseAnswer, Leases, StorageHost } from '../../core/storage.js';
+import type { Commands } from './commands.js';
+import type { Layout, Place } from './layout.js';
+import { EntryRecord } from './record.js';
+import type { Reader } from './reader.js';
+import { ACQUIRE, RENEW_LEASE } from './scripts.js';
+import type { ServerClock } from './server-clock.js';
+import type { Writer } from './writer.js';
+
+/** Between questions of a process that waits for another's load; jittered, so that waiters do not ask in step. */
+const POLL_MS = { first: 10, most: 50 } as const;
+
+class RedisLease implements Lease {
+  constructor(
+    readonly at: EntryAddress,
+    readonly place: Place,
+    readonly token: string,
+  ) {}
+}
+
+/** Leases on the server, bound to the epochs that were current when they were taken. */
+export class RedisLeases implements Leases {
+  constructor(
+    readonly host: StorageHost,
+    readonly commands: Commands,
+    readonly reader: Reader,
+    readonly writer: Writer,
+    readonly clock: ServerClock,
+    readonly layout: Layout,
+  ) {}
+
+  async acquire(at: EntryAddress, leaseMs: number, refresh = false): Promise<LeaseAnswer> {
+    const place = this.layout.place(at);
+    const answer = await this.#ask(place, leaseMs, refresh ? 'refresh' : '');
+    // Alive for the server, but damaged, for another place or expired for us: load it anew.
+    return answer ?? (await this.#ask(place, leaseMs, 'force'))!;
+  }
+
+  async store(lease: Lease, entry: NewEntry): Promise<boolean> {
+    const { place, token } = lease as RedisLease;
+    return this.writer.write(place, entry, { mode: 's', expected: token });
+  }
+
+  async release(lease: Lease): Promise<void> {
+    try {
+      await this.#renew(lease, 0);
+    } catch (error) {
+      // It will run out by itself.
+      const { key, scope } = lease.at;
+      this.host.listener.onFault?.({ during: 'release', storage: 'redis', error, key, scope });
+    }
+  }
+
+  async renew(lease: Lease, leaseMs: number): Promise<boolean> {
+    return this.#renew(lease, Math.max(1, Math.ceil(leaseMs)));
+  }
+
+  async #renew(lease: Lease, leaseMs: number): Promise<boolean> {
+    const { place, token } = lease as RedisLease;
+    return (await this.commands.run(RENEW_LEASE, place.scope, place.keys, [token, leaseMs])) === 1;
+  }
+
+  async #ask(place: Place, leaseMs: number, mode: '' | 'refresh' | 'force'): Promise<LeaseAnswer | undefined> {
+    const token = this.writer.token();
+    const args = [place.name, token, Math.max(1, Math.ceil(leaseMs)), token, this.clock.now(), mode];
+    const reply = await this.commands.runForBytes(ACQUIRE, place.scope, place.keys, args);
+    const [kind, bytes, old] = reply as [Buffer, Buffer | null, Buffer];
+    const entry = this.#entryIn(place, bytes, old.length > 0);
+    if (kind[0] === HIT) return entry && { kind: 'hit', entry };
+    if (kind[0] === LEASED) return { kind: 'leased', lease: new RedisLease(place.at, place, token), stale: entry };
+    return { kind: 'busy', stale: entry, changed: this.#waiter() };
+  }
+
+  #entryIn(place: Place, bytes: Buffer | null, isStale: boolean): StoredEntry | undefined {
+    const record = EntryRecord.decode(bytes, this.reader.checksum);
+    const entry = record && this.reader.open(place, record, isStale)?.entry;
+    return entry && isUsable(entry, this.host.clock.monotonic()) ? entry : undefined;
+  }
+
+  #waiter(): (maxMs: number) => Promise<void> {
+    return (maxMs) => {
+      const pauseMs = POLL_MS.first + this.host.random() * (POLL_MS.most - POLL_MS.first);
+      return sleep(this.host.clock, Math.min(maxMs, pauseMs));
+    };
+  }
+}
+
+const HIT = 'h'.charCodeAt(0);
+const LEASED = 'l'.charCodeAt(0);

@@ -1,0 +1,116 @@
+import type { NewEntry, StoredEntry } from '../../core/entry.js';
+import { encodeEnvelopeHead } from '../../core/envelope.js';
+import { StorageUnavailableError } from '../../core/errors.js';
+import { sleep } from '../../core/clock.js';
+import { isFresh } from '../../core/entry.js';
+import type { Change, ChangeResult, StorageHost } from '../../core/storage.js';
+import type { Argument, Commands } from './commands.js';
+import type { Layout, Place } from './layout.js';
+import type { Found, Reader } from './reader.js';
+import { stampAt } from './record.js';
+import { REMOVE, RENEW_ENTRY, WRITE } from './scripts.js';
+import type { ServerClock } from './server-clock.js';
+import type { Sight } from './read-batch.js';
+
+/** Writers of other processes that may get in before a change gives up. */
+const CHANGE_ATTEMPTS = 200;
+const SWEEP_EVERY = 16;
+
+/** How a write is to be conditional. */
+type Condition =
+  | { readonly mode: 'w'; readonly expected: '' }
+  /** Under a lease, by its token. */
+  | { readonly mode: 's'; readonly expected: string }
+  /** While the entry and its nodes are as observed. */
+  | { readonly mode: 'c'; readonly expected: string };
+
+const ALWAYS: Condition = { mode: 'w', expected: '' };
+
+/** Everything that changes one entry. Each is one script, so one round trip; `change` reads first. */
+export class Writer {
+  /** Unique in the fleet with the counter behind it; epochs and stamps need no more. */
+  readonly #source: string;
+  #made = 0;
+
+  constructor(
+    readonly host: StorageHost,
+    readonly commands: Commands,
+    readonly reader: Reader,
+    readonly clock: ServerClock,
+    readonly layout: Layout,
+  ) {
+    this.#source = host.randomToken().replace(/[^\w-]/g, '_');
+  }
+
+  /** A name that nothing else has. */
+  token(): string {
+    return this.#source + (this.#made++).toString(36);
+  }
+
+  /** `false`: the condition did not hold, and nothing was written. */
+  async write(place: Place, entry: NewEntry, condition: Condition = ALWAYS, remains?: StoredEntry): Promise<boolean> {
+    const now = this.clock.now();
+    const end = remains ? now + remains.freshUntil - this.host.clock.monotonic() : now + entry.ttlMs;
+    const ttlMs = remains ? remains.ttlMs : entry.ttlMs;
+    const times = { storedAt: end === Infinity ? now : end - ttlMs, ttlMs, graceMs: entry.graceMs };
+    const life = lifeOf(end - now + entry.graceMs);
+    const tags = entry.tags.map((tag) => this.layout.tag(tag)).join(',');
+    const sweep = this.#made % SWEEP_EVERY === 0 ? '1' : '';
+    const token = this.token();
+    const args: Argument[] = [place.name, condition.mode, condition.expected, now, score(end), life, token, token, tags, sweep];
+    args.push(this.reader.seal(place, entry, times));
+    return (await this.commands.run(WRITE, place.scope, place.keys, args)) === 1;
+  }
+
+  /** `true`: a fresh entry was removed. Voids the lease in any case. */
+  async remove(place: Place): Promise<boolean> {
+    return (await this.commands.run(REMOVE, place.scope, place.keys, [place.name, this.clock.now()])) === 1;
+  }
+
+  /** A new life of `ttlMs` from now for the entry just found; `false` when it is not there any more. */
+  async renew(place: Place, { record }: Found, ttlMs: number): Promise<boolean> {
+    const now = this.clock.now();
+    const { graceMs } = record.envelope;
+    const head = encodeEnvelopeHead(record.envelopeBytes, { storedAt: now, ttlMs, graceMs }, this.reader.checksum);
+    const args = [place.name, record.stamp, score(now + ttlMs), lifeOf(ttlMs + graceMs), head];
+    return (await this.commands.run(RENEW_ENTRY, place.scope, place.keys, args)) === 1;
+  }
+
+  /** Compare and set, until nobody else wrote in between. */
+  async change(place: Place, change: Change): Promise<ChangeResult> {
+    for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
+      const sight = await this.reader.look(place);
+      const found = await this.reader.judge(place, sight);
+      const current = found && isFresh(found.entry, this.host.clock.monotonic()) ? found.entry : undefined;
+      const result = await change(current);
+      if ('keep' in result) return result;
+      const remains = result.ttl === 'remaining' ? current : undefined;
+      const condition = { mode: 'c', expected: asObserved(sight) } as const;
+      if (await this.write(place, result.write, condition, remains)) return result;
+      await this.#backOff(attempt);
+    }
+    throw new StorageUnavailableError(
+      `Redis: ${CHANGE_ATTEMPTS} other writers were faster on ${place.at.key} in scope ${place.at.scope}. Spread the writes over several keys.`,
+    );
+  }
+
+  async #backOff(attempt: number): Promise<void> {
+    if (attempt > 2) await sleep(this.host.clock, this.host.random() * Math.min(20, attempt));
+  }
+}
+
+/** What the write script compares. */
+function asObserved({ bytes, nodes }: Sight): string {
+  return [stampAt(bytes), ...nodes.map((node) => node?.toString('latin1') ?? '-')].join('|');
+}
+
+/** Whole ms for PX; 0 stands for no expiry. Ends beyond what the server can count are none. */
+function lifeOf(ms: number): number {
+  return ms < MAX_LIFE_MS ? Math.max(1, Math.ceil(ms)) : 0;
+}
+
+const MAX_LIFE_MS = 2 ** 52;
+
+function score(serverMs: number): string {
+  return serverMs === Infinity ? '+inf' : String(serverMs);
+}
