@@ -1,1 +1,1 @@
-export {};
+export { fileStorage, type FileStorageOptions } from './storages/file/index.js';

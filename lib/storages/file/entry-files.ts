@@ -1,0 +1,135 @@
+import type { NewEntry } from '../../core/entry.js';
+import type { EnvelopeTimes } from '../../core/envelope.js';
+import type { EntryAddress, StorageHost } from '../../core/storage.js';
+import { hasCode, patch, readWhole, rename, unlinkIfThere } from './disk.js';
+import { decodeEntry, encodeEntry, HEAD_AT, headOf, renewedHead, timesFrom, usedNow, type FileEntry } from './entry-file.js';
+import type { FileLayout, Place } from './file-layout.js';
+import type { Folders } from './folders.js';
+import type { KeyGate } from './key-gate.js';
+import type { Quarantine } from './quarantine.js';
+
+/** Reads, publishes and removes single entries. Everything that changes one runs inside {@link EntryFiles.alone}. */
+export class EntryFiles {
+  constructor(
+    readonly host: StorageHost,
+    readonly layout: FileLayout,
+    readonly folders: Folders,
+    readonly gate: KeyGate,
+    readonly quarantine: Quarantine,
+  ) {}
+
+  /** `work` with the key to itself, in this and in every other process. */
+  alone<T>(place: Place, work: () => Promise<T>): Promise<T> {
+    return this.gate.run(place.slot, work);
+  }
+
+  /** The entry in the file, of whatever age; damaged files are set aside. Needs no lock: files are replaced whole. */
+  async read(at: EntryAddress, place: Place): Promise<FileEntry | undefined> {
+    const bytes = await readWhole(place.path);
+    if (bytes === undefined) return undefined;
+    const file = this.#decode(at, bytes);
+    // A life being renewed just now looks damaged for an instant. With the key to ourselves it does not.
+    return file ?? this.alone(place, () => this.readAlone(at, place));
+  }
+
+  /** {@link EntryFiles.read} for those who have the key to themselves. */
+  async readAlone(at: EntryAddress, place: Place): Promise<FileEntry | undefined> {
+    const bytes = await readWhole(place.path);
+    if (bytes === undefined) return undefined;
+    const file = this.#decode(at, bytes);
+    if (!file) await this.quarantine.setAside(place.path, 'it is damaged, of a newer version, or not the entry that belongs there', at);
+    return file;
+  }
+
+  /** A file that a walk came across, whatever its key; `undefined` for one that belongs elsewhere. */
+  async readFound(folder: string, name: string, isMoved = false): Promise<{ file: FileEntry; at: EntryAddress } | undefined> {
+    const bytes = await readWhole(this.layout.placeIn(folder, name).path);
+    const file = bytes instanceof Uint8Array ? decodeEntry(this.host, bytes) : undefined;
+    const scope = file && this.host.scopes.parse(file.envelope.scope);
+    if (!file || !scope) return undefined;
+    const at = { scope, key: file.envelope.key };
+    const place = this.layout.placeOf(at);
+    const belongs = place.path.endsWith(name) && (isMoved || place.folder === folder);
+    return belongs ? { file, at } : undefined;
+  }
+
+  encode(at: EntryAddress, entry: NewEntry, times: EnvelopeTimes = timesFrom(this.host.clock.now(), entry)): Uint8Array {
+    return encodeEntry(this.host, at, entry, this.host.serializer.serialize(entry.value), times);
+  }
+
+  /**
+   * Replaces the entry, voids the lease, and releases the key. The file is written while waiting for the key.
+   * `check` may refuse at the last moment, with the key held. `false`: it did, or the scope was evicted meanwhile.
+   */
+  async publish(place: Place, bytes: Uint8Array, check?: () => Promise<boolean>): Promise<boolean> {
+    const creating = this.folders.createTemp(place.folder, bytes);
+    creating.catch(() => undefined); // awaited below, but perhaps not before it fails
+    try {
+      return await this.alone(place, async () => this.#commit(place, await creating, check));
+    } catch (error) {
+      await creating.then(unlinkIfThere, () => undefined);
+      throw error;
+    }
+  }
+
+  /** {@link EntryFiles.publish} for those who have the key to themselves. `false`: the scope was evicted meanwhile. */
+  async publishAlone(place: Place, bytes: Uint8Array): Promise<boolean> {
+    const temp = await this.folders.createTemp(place.folder, bytes);
+    try {
+      return await this.#commit(place, temp);
+    } catch (error) {
+      await unlinkIfThere(temp);
+      throw error;
+    }
+  }
+
+  /** Removes the entry and voids the lease; for those who have the key to themselves. */
+  async removeAlone(place: Place): Promise<void> {
+    await Promise.all([unlinkIfThere(place.path), unlinkIfThere(place.lease)]);
+    await this.folders.sync(place.folder);
+  }
+
+  /** Removes the entry if it is still as `condition` wants it. */
+  removeIf(at: EntryAddress, place: Place, condition: (file: FileEntry) => boolean): Promise<FileEntry | undefined> {
+    return this.alone(place, async () => {
+      const file = await this.readAlone(at, place);
+      if (!file || !condition(file)) return undefined;
+      await this.removeAlone(place);
+      return file;
+    });
+  }
+
+  /** Gives the entry other times in place; for those who have the key to themselves. `false`: it is not there any more. */
+  renewAlone(place: Place, file: FileEntry, times: EnvelopeTimes): Promise<boolean> {
+    return patch(place.path, HEAD_AT, renewedHead(this.host, file, times), headOf(file));
+  }
+
+  /** Notes in the file that the entry was used. */
+  async noteUse(place: Place): Promise<void> {
+    await patch(place.path, 0, usedNow(this.host.clock.now()));
+  }
+
+  /**
+   * The temporary file lies in the scope's folder. When that was evicted, the file went with it and renaming it fails:
+   * nothing that was begun before an eviction appears after it.
+   */
+  async #commit(place: Place, temp: string, check?: () => Promise<boolean>): Promise<boolean> {
+    if (check && !(await check())) {
+      await unlinkIfThere(temp);
+      return false;
+    }
+    try {
+      await Promise.all([rename(temp, place.path), unlinkIfThere(place.lease)]);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return false;
+      throw error;
+    }
+    await this.folders.sync(place.folder);
+    return true;
+  }
+
+  #decode(at: EntryAddress, bytes: Uint8Array | 'foreign'): FileEntry | undefined {
+    const file = bytes === 'foreign' ? undefined : decodeEntry(this.host, bytes);
+    return file?.envelope.isFor(at.scope.id, at.key) ? file : undefined;
+  }
+}

@@ -1,0 +1,127 @@
+import { sleep, systemClock } from '../../core/clock.js';
+import type { NewEntry, StoredEntry } from '../../core/entry.js';
+import type { EntryAddress, Lease, LeaseAnswer, Leases, StorageHost } from '../../core/storage.js';
+import { hasCode, unlinkIfThere } from './disk.js';
+import { toStored, type FileEntry } from './entry-file.js';
+import type { EntryFiles } from './entry-files.js';
+import type { Place } from './file-layout.js';
+import { readLease, writeLease, type LeaseRecord } from './lease-file.js';
+import type { Owners } from './owners.js';
+
+const POLL_MS_MAX = 50;
+
+interface FileLease extends Lease {
+  readonly place: Place;
+  readonly token: string;
+}
+
+/** Leases as files beside the entries, so that evicting a scope takes them along. */
+export class FileLeases implements Leases {
+  constructor(
+    readonly host: StorageHost,
+    readonly files: EntryFiles,
+    readonly owners: Owners,
+    /** Told after something was stored. */
+    readonly onStored: (place: Place, bytes: Uint8Array) => Promise<void>,
+  ) {}
+
+  async acquire(at: EntryAddress, leaseMs: number, refresh = false): Promise<LeaseAnswer> {
+    const place = this.files.layout.placeOf(at);
+    const early = refresh ? undefined : this.#hit(await this.files.read(at, place));
+    if (early) return early;
+    return this.files.alone(place, async () => {
+      const file = await this.files.readAlone(at, place);
+      const hit = refresh ? undefined : this.#hit(file);
+      if (hit) return hit;
+      const stale = this.#stale(file);
+      if (await this.#isHeld(await readLease(place))) return { kind: 'busy', stale, changed: (maxMs) => this.#changed(place, maxMs) };
+      return { kind: 'leased', lease: await this.#take(at, place, leaseMs), stale };
+    });
+  }
+
+  async store(lease: Lease, entry: NewEntry): Promise<boolean> {
+    const { at, place, token } = lease as FileLease;
+    const bytes = this.files.encode(at, entry);
+    const isStored = await this.files.publish(place, bytes, async () => {
+      const record = await this.#valid(place, token);
+      if (!record) return false;
+      const isFenced = entry.tags.some((tag) => record.evictedTags.includes(tag));
+      // The lease ends either way.
+      if (isFenced) await unlinkIfThere(place.lease);
+      return !isFenced;
+    });
+    if (isStored) await this.onStored(place, bytes);
+    return isStored;
+  }
+
+  async release(lease: Lease): Promise<void> {
+    const { at, place, token } = lease as FileLease;
+    try {
+      await this.files.alone(place, async () => {
+        if ((await readLease(place))?.token === token) await unlinkIfThere(place.lease);
+      });
+    } catch (error) {
+      // Not given back, it runs out by itself.
+      this.host.listener.onFault?.({ during: 'release', storage: 'file', error, key: at.key, scope: at.scope });
+    }
+  }
+
+  renew(lease: Lease, leaseMs: number): Promise<boolean> {
+    const { place, token } = lease as FileLease;
+    return this.files.alone(place, async () => {
+      const record = await this.#valid(place, token);
+      if (record) await writeLease(this.files.folders, place, { ...record, expiresAt: this.host.clock.now() + leaseMs });
+      return record !== undefined;
+    });
+  }
+
+  async #take(at: EntryAddress, place: Place, leaseMs: number): Promise<Lease> {
+    const token = this.host.randomToken();
+    const record: LeaseRecord = { token, expiresAt: this.host.clock.now() + leaseMs, ownerId: this.owners.me.id, evictedTags: [] };
+    try {
+      await writeLease(this.files.folders, place, record);
+    } catch (error) {
+      // The scope was evicted in this very moment, and the lease with it: void from the start, which costs one store.
+      if (!hasCode(error, 'ENOENT')) throw error;
+    }
+    return { at, place, token } as FileLease;
+  }
+
+  #hit(file: FileEntry | undefined): LeaseAnswer | undefined {
+    const isFresh = file !== undefined && this.host.clock.now() < file.freshUntil;
+    return isFresh ? { kind: 'hit', entry: toStored(this.host, file) } : undefined;
+  }
+
+  #stale(file: FileEntry | undefined): StoredEntry | undefined {
+    return file && this.host.clock.now() < file.staleUntil ? toStored(this.host, file) : undefined;
+  }
+
+  async #valid(place: Place, token: string): Promise<LeaseRecord | undefined> {
+    const record = await readLease(place);
+    return record?.token === token && this.host.clock.now() < record.expiresAt ? record : undefined;
+  }
+
+  /** A lease whose process is gone delays nobody. */
+  async #isHeld(record: LeaseRecord | undefined): Promise<boolean> {
+    if (!record || this.host.clock.now() >= record.expiresAt) return false;
+    return !(await this.owners.isGone(record.ownerId));
+  }
+
+  /** Looks again and again, in real time: what it waits for happens in other processes. */
+  async #changed(place: Place, maxMs: number): Promise<void> {
+    let isOver = false;
+    const stop = this.host.clock.after(maxMs, () => (isOver = true));
+    const until = systemClock.monotonic() + maxMs;
+    try {
+      for (let pauseMs = 2; !isOver && systemClock.monotonic() < until; pauseMs = Math.min(POLL_MS_MAX, pauseMs * 2)) {
+        await sleep(systemClock, pauseMs);
+        if (!(await this.#isHeld(await readLease(place)))) return;
+      }
+    } catch (error) {
+      // Asking again will meet the same fault, where it is the caller's to handle.
+      this.host.listener.onFault?.({ during: 'acquire', storage: 'file', error });
+    } finally {
+      stop();
+    }
+  }
+}

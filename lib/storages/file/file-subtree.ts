@@ -1,0 +1,161 @@
+import type { RemovalReason } from '../../core/entry.js';
+import type { ScopePath } from '../../core/scope.js';
+import type { EntryAddress, ListedEntry, ListOptions, StorageHost } from '../../core/storage.js';
+import { hasCode, rename } from './disk.js';
+import { toStored, type FileEntry } from './entry-file.js';
+import type { EntryFiles } from './entry-files.js';
+import { isEntryName, isLeaseName, type FileLayout } from './file-layout.js';
+import { voidLease } from './lease-file.js';
+import type { Trash } from './trash.js';
+import type { Usage } from './usage.js';
+import { filesIn, foldersIn, forEach } from './walk.js';
+
+/** Files looked at side by side. More than libuv's four threads only makes others wait. */
+const WIDTH = 4;
+const LEASE_SUFFIX = '.lease'.length;
+
+interface FoundEntry {
+  readonly at: EntryAddress;
+  readonly file: FileEntry;
+}
+
+/** Operations on a scope with everything below it. */
+export class FileSubtree {
+  constructor(
+    readonly host: StorageHost,
+    readonly layout: FileLayout,
+    readonly files: EntryFiles,
+    readonly trash: Trash,
+    readonly usage: Usage,
+  ) {}
+
+  /** At once, whatever the size: the folder is renamed away. Only then are its entries counted. */
+  async evict(scope: ScopePath, reason: RemovalReason): Promise<number> {
+    const folder = this.layout.folderOf(scope);
+    const moved = await this.#moveAway(folder);
+    if (moved === undefined) return 0;
+    let live = 0;
+    await forEach(filesIn(moved, true), WIDTH, async ({ folder: inside, name }) => {
+      const found = isEntryName(name) ? await this.files.readFound(inside, name, true) : undefined;
+      if (found && this.#isFresh(found.file)) live++;
+    });
+    this.trash.reclaimLater(moved);
+    if (live > 0) this.host.listener.onRemoval?.(reason, live, undefined, scope);
+    return live;
+  }
+
+  /** As `evict`, without the count. */
+  async clear(scope: ScopePath): Promise<void> {
+    const moved = await this.#moveAway(this.layout.folderOf(scope));
+    if (moved !== undefined) this.trash.reclaimLater(moved);
+  }
+
+  async evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
+    const wanted = new Set(tags);
+    const isTagged = (file: FileEntry): boolean => file.envelope.tags.some((tag) => wanted.has(tag));
+    await this.#voidLeases(scope, tags);
+    return this.#removeWhere(scope, isTagged, 'tag');
+  }
+
+  async expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
+    const wanted = tags && new Set(tags);
+    const isMeant = (file: FileEntry): boolean =>
+      this.#isFresh(file) && (!wanted || file.envelope.tags.some((tag) => wanted.has(tag)));
+    await this.#voidLeases(scope, tags);
+    let expired = 0;
+    await this.#forEachEntry(scope, async ({ at, file }) => {
+      if (isMeant(file) && (await this.#expireOne(at, isMeant))) expired++;
+    });
+    return expired;
+  }
+
+  removeIdle(scope: ScopePath, idleMs: number): Promise<number> {
+    return this.#removeWhere(scope, (file, path) => this.#usedAt(file, path) < this.host.clock.now() - idleMs, 'idle');
+  }
+
+  async count(scope: ScopePath): Promise<number> {
+    let live = 0;
+    await this.#forEachEntry(scope, async ({ file }) => {
+      if (this.#isFresh(file)) live++;
+    });
+    return live;
+  }
+
+  async *list(scope: ScopePath, options: ListOptions): AsyncGenerator<ListedEntry> {
+    for await (const { folder, name } of filesIn(this.layout.folderOf(scope), options.deep)) {
+      const found = isEntryName(name) ? await this.files.readFound(folder, name) : undefined;
+      if (!found || !this.#isFresh(found.file)) continue;
+      yield { address: found.at, entry: toStored(this.host, found.file, options.keysOnly !== true) };
+    }
+  }
+
+  async #moveAway(folder: string): Promise<string | undefined> {
+    const moved = this.trash.nextPath();
+    try {
+      await rename(folder, moved);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+    this.usage.removedUnder(folder);
+    await this.trash.sync();
+    return moved;
+  }
+
+  /**
+   * Before the entries are looked at: a load that ends in between either finds its lease marked, or has stored its result
+   * by then, where the walk over the entries, which begins later, meets it.
+   */
+  async #voidLeases(scope: ScopePath, tags: readonly string[] | undefined): Promise<void> {
+    await forEach(foldersIn(this.layout.folderOf(scope), true), 1, async (folder) => {
+      await forEach(filesIn(folder, false), WIDTH, async ({ name }) => {
+        if (!isLeaseName(name)) return;
+        const place = this.layout.placeIn(folder, name.slice(0, -LEASE_SUFFIX));
+        await this.files.alone(place, () => voidLease(this.files.folders, place, tags));
+      });
+    });
+  }
+
+  async #removeWhere(scope: ScopePath, condition: (file: FileEntry, path: string) => boolean, reason: RemovalReason): Promise<number> {
+    let live = 0;
+    await this.#forEachEntry(scope, async ({ at, file }) => {
+      const place = this.layout.placeOf(at);
+      if (!condition(file, place.path)) return;
+      const removed = await this.files.removeIf(at, place, (now) => condition(now, place.path));
+      if (!removed) return;
+      this.usage.removed(place.path);
+      const wasLive = this.#isFresh(removed);
+      if (wasLive) live++;
+      this.host.listener.onRemoval?.(wasLive ? reason : 'expired', 1, at.key, at.scope);
+    });
+    return live;
+  }
+
+  #expireOne(at: EntryAddress, isMeant: (file: FileEntry) => boolean): Promise<boolean> {
+    const place = this.layout.placeOf(at);
+    return this.files.alone(place, async () => {
+      const file = await this.files.readAlone(at, place);
+      if (!file || !isMeant(file)) return false;
+      const { storedAt, graceMs } = file.envelope;
+      if (graceMs === 0) await this.files.removeAlone(place);
+      else await this.files.renewAlone(place, file, { storedAt, ttlMs: Math.max(0, this.host.clock.now() - storedAt), graceMs });
+      return true;
+    });
+  }
+
+  async #forEachEntry(scope: ScopePath, work: (found: FoundEntry) => Promise<void>): Promise<void> {
+    await forEach(filesIn(this.layout.folderOf(scope), true), WIDTH, async ({ folder, name }) => {
+      const found = isEntryName(name) ? await this.files.readFound(folder, name) : undefined;
+      if (found) await work(found);
+    });
+  }
+
+  #isFresh(file: FileEntry): boolean {
+    return this.host.clock.now() < file.freshUntil;
+  }
+
+  #usedAt(file: FileEntry, path: string): number {
+    const fileSays = Number.isFinite(file.usedAt) ? file.usedAt : 0;
+    return Math.max(this.usage.usedAt(path) ?? 0, fileSays, file.envelope.storedAt);
+  }
+}

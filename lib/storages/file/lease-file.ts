@@ -1,0 +1,48 @@
+import { crc32 } from 'node:zlib';
+import { readWhole, rename, unlinkIfThere } from './disk.js';
+import type { Place } from './file-layout.js';
+import type { Folders } from './folders.js';
+
+/** Tags noted on a lease at most; beyond, the lease is voided instead, which only costs a load. */
+const TAGS_MAX = 1_000;
+
+/** What a lease's file says. */
+export interface LeaseRecord {
+  readonly token: string;
+  /** Wall-clock ms. */
+  readonly expiresAt: number;
+  /** The process that loads. */
+  readonly ownerId: string;
+  /** Evicted, at this place or above it, since the lease was taken: a result carrying one must not be stored. */
+  readonly evictedTags: readonly string[];
+}
+
+/** The lease on a key, if there is a readable one. Damaged ones do not count. */
+export async function readLease(place: Place): Promise<LeaseRecord | undefined> {
+  const bytes = await readWhole(place.lease);
+  if (!(bytes instanceof Uint8Array)) return undefined;
+  const text = new TextDecoder().decode(bytes);
+  const end = text.indexOf('\n');
+  if (end === -1 || text.slice(0, end) !== String(crc32(text.slice(end + 1)))) return undefined;
+  return JSON.parse(text.slice(end + 1)) as LeaseRecord;
+}
+
+/** For those who have the key to themselves. */
+export async function writeLease(folders: Folders, place: Place, lease: LeaseRecord): Promise<void> {
+  const text = JSON.stringify(lease);
+  const temp = await folders.createTemp(place.folder, new TextEncoder().encode(`${crc32(text)}\n${text}`));
+  try {
+    await rename(temp, place.lease);
+  } catch (error) {
+    await unlinkIfThere(temp);
+    throw error;
+  }
+}
+
+/** Makes the running load's result unfit to be stored: always, or when it carries one of `tags`. For those who have the key. */
+export async function voidLease(folders: Folders, place: Place, tags?: readonly string[]): Promise<void> {
+  const lease = tags && (await readLease(place));
+  const evictedTags = lease ? [...new Set([...lease.evictedTags, ...tags])] : [];
+  if (!lease || evictedTags.length > TAGS_MAX) await unlinkIfThere(place.lease);
+  else await writeLease(folders, place, { ...lease, evictedTags });
+}

@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import type { CacheListener } from '../../core/cache-listener.js';
+import { SerializationError } from '../../core/errors.js';
+import type { EntryAddress } from '../../core/storage.js';
+import { hasCode, rename } from './disk.js';
+import type { FileLayout } from './file-layout.js';
+
+const FILES_MAX = 16;
+
+/** Where unreadable files go, for somebody to look at: the last 16 of them, however many processes there are. */
+export class Quarantine {
+  #next: number;
+  #count = 0;
+
+  constructor(
+    readonly layout: FileLayout,
+    readonly listener: CacheListener,
+    random: number,
+  ) {
+    this.#next = Math.floor(random * FILES_MAX);
+  }
+
+  /** How many files this process has set aside. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Moves the file (a link itself, not what it points to) out of the way and reports it. */
+  async setAside(path: string, why: string, at?: EntryAddress): Promise<void> {
+    const target = join(this.layout.corrupt, `${this.#next++ % FILES_MAX}.corrupt`);
+    try {
+      await rename(path, target);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return;
+      // Where nothing can be moved, the file stays and is a miss each time; that is reported as well.
+      this.#report(new SerializationError(`fileStorage: ${path} was ignored: ${why}. It could not be set aside.`, { cause: error }), at);
+      return;
+    }
+    this.#count++;
+    this.#report(new SerializationError(`fileStorage: ${path} was ignored: ${why}. It is now ${target}; remove it when you have looked at it.`), at);
+  }
+
+  #report(error: SerializationError, at: EntryAddress | undefined): void {
+    this.listener.onFault?.({ during: 'read', storage: 'file', error, ...(at && { key: at.key, scope: at.scope }) });
+  }
+}

@@ -1,0 +1,93 @@
+import { chmodSync, lstatSync, mkdirSync, statSync, writeFileSync, unlinkSync, type Stats } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { InvalidOptionsError } from '../../core/errors.js';
+import { hasCode } from './disk.js';
+import type { FileLayout } from './file-layout.js';
+import type { FileSettings } from './file-options.js';
+
+/** Whether the umask takes bits away, so that modes have to be set once more. */
+export interface Umask {
+  readonly spoilsFiles: boolean;
+  readonly spoilsFolders: boolean;
+}
+
+/**
+ * Makes and checks the folders that everything else lives in. Synchronous: it runs once, when the application starts, and
+ * a wrong folder must fail the start rather than the first write.
+ * @throws InvalidOptionsError for a folder that is missing, a link, another user's, or writable by others
+ */
+export function prepareFolders(layout: FileLayout, settings: FileSettings, token: string): Umask {
+  if (!existsAt(layout.root)) makeRoot(layout.root, settings);
+  checkFolder(layout.root);
+  const { directoryMode } = settings;
+  for (const folder of [layout.base, layout.entries, layout.slots, layout.owners, layout.trash, layout.corrupt])
+    makeFolder(folder, directoryMode);
+  return probeUmask(layout, settings, token);
+}
+
+function makeRoot(root: string, settings: FileSettings): void {
+  if (!settings.createDirectory)
+    throw new InvalidOptionsError(
+      `fileStorage: the directory ${root} does not exist and createDirectory is false. Create it, or leave createDirectory out.`,
+    );
+  try {
+    mkdirSync(dirname(root), { recursive: true, mode: settings.directoryMode });
+  } catch (error) {
+    throw unusable(root, 'cannot be created', error);
+  }
+  makeFolder(root, settings.directoryMode);
+}
+
+/** Sets the mode only of what it made itself: an existing folder's is its owner's business. */
+function makeFolder(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+    chmodSync(path, mode);
+  } catch (error) {
+    // A folder that exists will do even where nothing can be made: what is in it can still be read.
+    if (!hasCode(error, 'EEXIST') && !(hasCode(error, 'EROFS', 'EACCES') && existsAt(path)))
+      throw unusable(path, 'cannot be created', error);
+  }
+  checkFolder(path);
+}
+
+function checkFolder(path: string): void {
+  const stats = lstatSync(path);
+  if (stats.isSymbolicLink())
+    throw unusable(path, 'is a symbolic link, so somebody else could decide where entries go; name the folder itself');
+  if (!stats.isDirectory()) throw unusable(path, 'is not a folder');
+  checkOwner(path, stats);
+}
+
+function checkOwner(path: string, stats: Stats): void {
+  const uid = process.getuid?.();
+  // Windows has neither.
+  if (uid === undefined) return;
+  if (stats.uid !== uid)
+    throw unusable(path, `belongs to user ${stats.uid}, but this process runs as ${uid}; use a folder of its own, or chown it`);
+  if ((stats.mode & 0o022) !== 0)
+    throw unusable(path, `can be written to by other users (mode ${(stats.mode & 0o777).toString(8)}); run chmod go-w on it`);
+}
+
+function existsAt(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** By trying: reading the umask means setting it for a moment, for all threads. */
+function probeUmask(layout: FileLayout, settings: FileSettings, token: string): Umask {
+  const path = join(layout.trash, `probe-${process.pid}-${token}`);
+  try {
+    writeFileSync(path, '', { mode: 0o777, flag: 'wx' });
+    const taken = ~statSync(path).mode & 0o777;
+    unlinkSync(path);
+    return { spoilsFiles: (taken & settings.fileMode) !== 0, spoilsFolders: (taken & settings.directoryMode) !== 0 };
+  } catch (error) {
+    // A full or read-only disk must not keep the application from starting; writes will report it.
+    if (hasCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'EMFILE')) return { spoilsFiles: true, spoilsFolders: true };
+    throw error;
+  }
+}
+
+function unusable(path: string, why: string, cause?: unknown): InvalidOptionsError {
+  return new InvalidOptionsError(`fileStorage: ${path} ${why}.`, cause === undefined ? undefined : { cause });
+}

@@ -1,0 +1,61 @@
+import type { Dir, Dirent } from 'node:fs';
+import { opendir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hasCode } from './disk.js';
+import { isScopeFolderName } from './file-layout.js';
+
+/** A plain file in a scope's folder. Links, pipes and folders that are not ours are never reported nor entered. */
+export interface Found {
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** Folder entries taken from the system at a time. */
+const BATCH = 256;
+
+/** The plain files of a folder, and with `deep` of the scopes below it. Folders that vanish meanwhile are left out. */
+export async function* filesIn(folder: string, deep: boolean): AsyncGenerator<Found> {
+  for await (const entry of entriesOf(folder)) {
+    if (entry.isFile()) yield { folder, name: entry.name };
+    else if (deep && entry.isDirectory() && isScopeFolderName(entry.name)) yield* filesIn(join(folder, entry.name), deep);
+  }
+}
+
+/** The scope folders of a subtree, itself included. */
+export async function* foldersIn(folder: string, deep: boolean): AsyncGenerator<string> {
+  yield folder;
+  if (!deep) return;
+  for await (const entry of entriesOf(folder))
+    if (entry.isDirectory() && isScopeFolderName(entry.name)) yield* foldersIn(join(folder, entry.name), deep);
+}
+
+/** Runs `work` on each item, `width` at a time. The first failure ends it. */
+export async function forEach<T>(items: AsyncIterable<T>, width: number, work: (item: T) => Promise<void>): Promise<void> {
+  const iterator = items[Symbol.asyncIterator]();
+  let isOver = false;
+  const lane = async (): Promise<void> => {
+    while (!isOver) {
+      const next = await iterator.next();
+      if (next.done) return;
+      await work(next.value);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: width }, lane));
+  } finally {
+    isOver = true;
+    await iterator.return?.();
+  }
+}
+
+async function* entriesOf(folder: string): AsyncGenerator<Dirent> {
+  let entries: Dir;
+  try {
+    entries = await opendir(folder, { bufferSize: BATCH });
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return;
+    throw error;
+  }
+  // The iterator closes the folder, however the loop ends.
+  for await (const entry of entries) yield entry;
+}
