@@ -29,7 +29,8 @@ function parse(template: string): Piece[] {
     }
     const end = template.indexOf('}', at);
     if (end < 0) throw wrong(template, 'a placeholder is not closed');
-    pieces.push(text, placeholder(template.slice(at + 1, end), template));
+    if (text !== '') pieces.push(text);
+    pieces.push(placeholder(template.slice(at + 1, end), template));
     text = '';
     at = end;
   }
