@@ -21,6 +21,8 @@ export interface BusHandlers {
 export interface BusConnection {
   /** Resolves when the text is handed over; rejects when it is not, within a deadline of the bus's own. */
   publish(text: string): Promise<void>;
+  /** Listening looks fine but nothing arrives: connect anew. */
+  reset?(): void;
   /** Stops listening. Idempotent. */
   close(): Promise<void>;
 }

@@ -430,6 +430,14 @@ export class Cache {
     return this.#context ? this.#context.run(ids, work) : work();
   }
 
+  /**
+   * Resolves when the storage is usable or known to be away. The module waits for it at start-up.
+   * @throws StorageUnavailableError when the storage was told to fail fast and is not there
+   */
+  async ready(): Promise<void> {
+    await this.#storage.ready?.();
+  }
+
   /** Stops background work and closes what the storage opened. Idempotent. */
   async close(): Promise<void> {
     this.#loading.close(new Error('The cache is closed.'));

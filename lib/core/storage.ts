@@ -214,6 +214,8 @@ export interface OpenStorage {
   removeIdle(scope: ScopePath, idleMs: number): Awaitable<number>;
   /** Figures of its own for `stats()`, flat. */
   figures?(): Readonly<Record<string, number>>;
+  /** Resolves when the storage is usable, or known to be away; rejects when it must be there at the start and is not. */
+  ready?(): Promise<void>;
   /** Flushes and releases. Idempotent. */
   close(): Awaitable<void>;
 }

@@ -217,6 +217,10 @@ export class ResilientStorage implements OpenStorage {
     };
   }
 
+  async ready(): Promise<void> {
+    await this.inner.ready?.();
+  }
+
   /** Tries once more to deliver what is journaled, then says what was lost. */
   async close(): Promise<void> {
     if (this.#isClosed) return;

@@ -1,4 +1,6 @@
 import { describe, InvalidOptionsError } from '../errors.js';
+import { typeCodec } from './type-codec.js';
+import { isStoredAnyway } from './kinds.js';
 
 /** How instances of one class are stored and come back. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- codecs of different classes live in one list
@@ -18,20 +20,12 @@ export interface ClassCodec<T = any, P = any> {
 export class ClassCodecs {
   readonly #byPrototype = new Map<object, ClassCodec>();
   readonly #byName = new Map<string, ClassCodec>();
+  /** Those made by {@link registerType}: their instances are nothing but the fields we put into them. */
+  readonly #made = new Set<ClassCodec>();
 
   /** @throws InvalidOptionsError for an incomplete codec, or one whose name or class is taken by another */
   register(codec: ClassCodec): void {
-    const given = codec as Partial<ClassCodec> | null;
-    if (
-      typeof given?.name !== 'string' ||
-      given.name === '' ||
-      typeof given.type !== 'function' ||
-      typeof given.encode !== 'function' ||
-      typeof given.decode !== 'function'
-    )
-      throw new InvalidOptionsError(
-        `codecs: expected { name, type, encode, decode }, got ${describe(codec)}.`,
-      );
+    checkShape(codec);
     const known = this.#byName.get(codec.name);
     if (known && known.type !== codec.type)
       throw new InvalidOptionsError(
@@ -42,28 +36,23 @@ export class ClassCodecs {
   }
 
   /**
-   * Registers a class by its name: own enumerable fields are stored, and put back without calling the constructor.
-   * Does nothing for a class that has a codec already.
+   * Registers a class by its name: own enumerable fields are stored (those of errors that are not enumerable as well),
+   * and put back without calling the constructor, so `#private` fields do not come back. Does nothing for a class that
+   * has a codec already, nor for built-in ones that need none.
+   * @throws InvalidOptionsError for what is no class, has no name or one that is taken, or extends a built-in class
    */
   registerType(type: abstract new (...args: never[]) => unknown): void {
-    if (typeof type !== 'function')
+    if (typeof type !== 'function' || typeof type.prototype !== 'object' || type.prototype === null)
       throw new InvalidOptionsError(
         `type: expected () => TheClass, got a function that returns ${describe(type)}.`,
       );
-    const prototype = type.prototype as object;
-    if (this.#byPrototype.has(prototype)) return;
-    this.register({
-      name: type.name,
-      type,
-      encode: (instance: object) => ({ ...instance }),
-      decode: (plain: object) =>
-        Object.defineProperties(
-          Object.create(prototype) as object,
-          Object.getOwnPropertyDescriptors(plain),
-        ),
-    });
+    if (this.#byPrototype.has(type.prototype as object) || isStoredAnyway(type)) return;
+    const codec = typeCodec(type);
+    this.register(codec);
+    this.#made.add(codec);
   }
 
+  /** The codec of the object's very class. */
   ofInstance(value: object): ClassCodec | undefined {
     return this.#byPrototype.size === 0
       ? undefined
@@ -73,4 +62,27 @@ export class ClassCodecs {
   byName(name: string): ClassCodec | undefined {
     return this.#byName.get(name);
   }
+
+  /** Whether instances are known to hold nothing but fields, which a freeze can reach. */
+  areFieldsOnly(codec: ClassCodec): boolean {
+    return this.#made.has(codec);
+  }
+}
+
+function checkShape(codec: ClassCodec): void {
+  const given = codec as Partial<ClassCodec> | null;
+  if (
+    typeof given?.name !== 'string' ||
+    given.name === '' ||
+    typeof given.type !== 'function' ||
+    typeof given.encode !== 'function' ||
+    typeof given.decode !== 'function'
+  )
+    throw new InvalidOptionsError(
+      `codecs: expected { name, type, encode, decode }, got ${describe(codec)}.`,
+    );
+  if (isStoredAnyway(given.type))
+    throw new InvalidOptionsError(
+      `codecs: ${given.type.name} needs no codec and takes none. Remove "${given.name}".`,
+    );
 }

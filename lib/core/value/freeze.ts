@@ -1,59 +1,60 @@
+import type { ClassCodecs } from './class-codecs.js';
 import { kindOf } from './kinds.js';
 
 /**
  * Freezes a stored value deeply, so that one snapshot can be handed to all; changing it throws TypeError. Maps, Sets and
  * Dates get throwing methods, since freezing does not reach what they hold.
+ *
+ * Some things nothing can freeze: bytes, URLs, regular expressions (matching with `g` writes to them) and instances of
+ * classes with a codec of their own, which may keep state out of reach or share objects that are not ours to freeze.
+ * @returns whether all of the value is frozen, and so may be shared
  */
-export function deepFreeze(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+export function deepFreeze(value: unknown, codecs: ClassCodecs): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  const codec = codecs.ofInstance(value);
+  if (codec) return codecs.areFieldsOnly(codec) && freezeFields(value, codecs);
   switch (kindOf(value)) {
-    case 'bytes':
-    case 'Buffer':
-    case 'ArrayBuffer':
-      return value;
+    case 'array':
+    case 'plain':
+    case 'Error':
+      return freezeFields(value, codecs);
     case 'Map':
-      for (const [key, item] of value as Map<unknown, unknown>) {
-        deepFreeze(key);
-        deepFreeze(item);
-      }
-      return lock(value, ['set', 'delete', 'clear']);
+      lock(value, ['set', 'delete', 'clear']);
+      return all([...(value as Map<unknown, unknown>)].flat(), codecs);
     case 'Set':
-      for (const item of value as Set<unknown>) deepFreeze(item);
-      return lock(value, ['add', 'delete', 'clear']);
+      lock(value, ['add', 'delete', 'clear']);
+      return all([...(value as Set<unknown>)], codecs);
     case 'Date':
-      return lock(
-        value,
-        Object.getOwnPropertyNames(Date.prototype).filter((name) => name.startsWith('set')),
-      );
-    case 'URL':
-      return lock(value, []);
-    default:
-      for (const name of Object.keys(value)) deepFreeze((value as Record<string, unknown>)[name]);
-      return Object.freeze(value);
-  }
-}
-
-/** Whether a value holds bytes or URLs, which no freezing reaches. */
-export function holdsUnfreezable(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  switch (kindOf(value)) {
-    case 'bytes':
-    case 'Buffer':
-    case 'ArrayBuffer':
-    case 'URL':
+      lock(value, DATE_SETTERS);
       return true;
-    case 'Map':
-      return [...(value as Map<unknown, unknown>)].some(
-        ([key, item]) => holdsUnfreezable(key) || holdsUnfreezable(item),
-      );
-    case 'Set':
-      return [...(value as Set<unknown>)].some(holdsUnfreezable);
     default:
-      return Object.values(value).some(holdsUnfreezable);
+      return false;
   }
 }
 
-function lock(value: object, methods: readonly string[]): object {
+const DATE_SETTERS = Object.getOwnPropertyNames(Date.prototype).filter((name) =>
+  name.startsWith('set'),
+);
+
+/** Hidden ones too: errors hide their cause. */
+function freezeFields(value: object, codecs: ClassCodecs): boolean {
+  Object.freeze(value);
+  if (Array.isArray(value)) return all(value, codecs);
+  return all(
+    Object.getOwnPropertyNames(value).map((name) => (value as Record<string, unknown>)[name]),
+    codecs,
+  );
+}
+
+/** Goes on after the first that cannot be frozen: the rest must be frozen all the same. */
+function all(values: readonly unknown[], codecs: ClassCodecs): boolean {
+  let areFrozen = true;
+  for (const value of values) if (!deepFreeze(value, codecs)) areFrozen = false;
+  return areFrozen;
+}
+
+/** Hidden, so that a locked Map copies like any other. */
+function lock(value: object, methods: readonly string[]): void {
   for (const method of methods)
     Object.defineProperty(value, method, {
       value: () => {
@@ -62,5 +63,5 @@ function lock(value: object, methods: readonly string[]): object {
         );
       },
     });
-  return Object.freeze(value);
+  Object.freeze(value);
 }

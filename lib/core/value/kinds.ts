@@ -1,4 +1,4 @@
-/** What a storable object is. Told by tag and shape, never by `instanceof`: values may come from another realm. */
+/** What a storable object is. */
 export type Kind =
   | 'array'
   | 'plain'
@@ -7,40 +7,88 @@ export type Kind =
   | 'Set'
   | 'RegExp'
   | 'URL'
+  | 'URLSearchParams'
   | 'Error'
   | 'Buffer'
-  | 'bytes'
+  | 'view'
   | 'ArrayBuffer'
   | 'other';
 
-/** The kind of an object that is not an instance of a registered class. */
+type Class = abstract new (...args: never[]) => unknown;
+
+/**
+ * The kind of an object that is not an instance of a registered class. Told by tag and by the native constructor, never
+ * by `instanceof`: values may come from another realm (structuredClone, vm contexts, Jest). Instances of subclasses of
+ * built-ins are `'other'`: they are class instances like any other and need a codec.
+ */
 export function kindOf(value: object): Kind {
-  if (Array.isArray(value)) return 'array';
-  const prototype: unknown = Object.getPrototypeOf(value);
+  if (Array.isArray(value)) return isNative(value, 'Array') ? 'array' : 'other';
+  const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype === Object.prototype || prototype === null) return 'plain';
-  switch (Object.prototype.toString.call(value)) {
-    case '[object Object]':
-      return isObjectPrototype(prototype as object) ? 'plain' : 'other';
-    case '[object Date]':
-      return builtIn(value, 'Date');
-    case '[object Map]':
-      return builtIn(value, 'Map');
-    case '[object Set]':
-      return builtIn(value, 'Set');
-    case '[object RegExp]':
-      return builtIn(value, 'RegExp');
-    case '[object URL]':
-      return builtIn(value, 'URL');
-    case '[object Error]':
-      return STANDARD_ERRORS.has(constructorName(value)) ? 'Error' : 'other';
-    case '[object ArrayBuffer]':
-      return 'ArrayBuffer';
+  if (ArrayBuffer.isView(value)) return viewKind(value);
+  const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  switch (tag) {
+    case 'Object':
+      return Object.getPrototypeOf(prototype) === null && isNative(prototype, tag)
+        ? 'plain'
+        : 'other';
+    case 'Date':
+    case 'Map':
+    case 'Set':
+    case 'RegExp':
+    case 'ArrayBuffer':
+      return isNative(value, tag) ? tag : 'other';
+    case 'URL':
+      return value.constructor === URL ? tag : 'other';
+    case 'URLSearchParams':
+      return value.constructor === URLSearchParams ? tag : 'other';
+    case 'Error':
+      return errorName(value) === undefined ? 'other' : tag;
     default:
-      return ArrayBuffer.isView(value) ? viewKind(value) : 'other';
+      return 'other';
   }
 }
 
-/** Errors that come back as the same class; others need a codec. */
+/** Whether a class is stored without a codec, because its instances (or primitives of it) are. */
+export function isStoredAnyway(type: Class): boolean {
+  if (type === globalOf('Buffer') || type === URL || type === URLSearchParams) return true;
+  return isNativeClass(type) && (STORED.has(type.name) || isViewName(type.name));
+}
+
+/** The native class that `type` is or extends, if there is one whose content is not in its fields. */
+export function nativeBaseOf(type: Class): Class | undefined {
+  for (let base: unknown = type; typeof base === 'function' && base !== Object;) {
+    const known = base as Class;
+    if (isNativeClass(known) || isStoredAnyway(known)) return known;
+    base = Object.getPrototypeOf(known);
+  }
+  return undefined;
+}
+
+/** The standard class of an error that comes back as itself; `undefined` for others, which need a codec. */
+export function errorName(error: object): string | undefined {
+  const name = nativeName(error);
+  return name !== undefined && STANDARD_ERRORS.has(name) ? name : undefined;
+}
+
+/** `'Uint8Array'` and so on, or `'DataView'`. */
+export function viewName(view: ArrayBufferView): string {
+  return (typedArrayTag.call(view) as string | undefined) ?? 'DataView';
+}
+
+/** Whether a name is that of a class of views of this platform. */
+export function isViewName(name: string): boolean {
+  if (name === 'DataView') return true;
+  const type = globalOf(name) as { prototype?: object } | undefined;
+  return typeof type === 'function' && typedArrays.isPrototypeOf(type.prototype ?? {});
+}
+
+/** A global by its name; `undefined` where the platform has none. */
+export function globalOf(name: string): unknown {
+  return (globalThis as unknown as Record<string, unknown>)[name];
+}
+
+/** Errors that come back as the same class. */
 export const STANDARD_ERRORS: ReadonlySet<string> = new Set([
   'Error',
   'TypeError',
@@ -52,31 +100,37 @@ export const STANDARD_ERRORS: ReadonlySet<string> = new Set([
   'AggregateError',
 ]);
 
-/** The name of the constructor that the prototype names; `''` when there is none. */
-export function constructorName(value: object): string {
-  const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null;
-  const name = prototype?.constructor?.name;
-  return typeof name === 'string' ? name : '';
+const STORED: ReadonlySet<string> = new Set([
+  ...['Object', 'Array', 'String', 'Number', 'Boolean', 'BigInt'],
+  ...['Date', 'Map', 'Set', 'RegExp', 'ArrayBuffer', 'DataView'],
+  ...STANDARD_ERRORS,
+]);
+
+const typedArrays = Object.getPrototypeOf(Uint8Array.prototype) as object;
+/** Answers `undefined` for anything but typed arrays, whatever their realm. */
+const typedArrayTag = Object.getOwnPropertyDescriptor(typedArrays, Symbol.toStringTag)!.get!;
+
+function viewKind(view: ArrayBufferView): Kind {
+  if (view.constructor === globalOf('Buffer')) return 'Buffer';
+  return isNative(view, viewName(view)) ? 'view' : 'other';
 }
 
-/** A subclass of a built-in is a class instance like any other: it needs a codec. */
-function builtIn(value: object, name: 'Date' | 'Map' | 'Set' | 'RegExp' | 'URL'): Kind {
-  return constructorName(value) === name ? name : 'other';
+/** Whether the object is an instance of the native class of that name, of any realm, and of no subclass. */
+function isNative(value: object, name: string): boolean {
+  return nativeName(value) === name;
 }
 
-function viewKind(value: ArrayBufferView): Kind {
-  const name = constructorName(value);
-  if (name === 'Buffer') return 'Buffer';
-  return /^(?:(?:Big)?(?:Int|Uint|Float)(?:8|16|32|64)(?:Clamped)?Array|DataView)$/.test(name)
-    ? 'bytes'
-    : 'other';
+/** Asks the `constructor` and not the prototype, so that the dates of fake timers are dates. */
+function nativeName(value: object): string | undefined {
+  const type = value.constructor as unknown;
+  return typeof type === 'function' && isNativeClass(type as Class) ? type.name : undefined;
 }
 
-/** `Object.prototype` of another realm. */
-function isObjectPrototype(prototype: object): boolean {
-  return (
-    Object.getPrototypeOf(prototype) === null &&
-    Object.hasOwn(prototype, 'hasOwnProperty') &&
-    Object.hasOwn(prototype, 'isPrototypeOf')
-  );
+/** A class of this realm is known by identity, one of another by its source text, which no script can write. */
+function isNativeClass(type: Class): boolean {
+  if (NATIVE.has(type)) return true;
+  if (typeof type !== 'function' || type.prototype === undefined) return false;
+  return /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(type));
 }
+
+const NATIVE: ReadonlySet<unknown> = new Set([...STORED].map(globalOf));

@@ -1,7 +1,10 @@
 import { SerializationError } from '../errors.js';
+import { utf8 } from './bytes.js';
 import type { ClassCodecs } from './class-codecs.js';
-import { toWire } from './wire-encode.js';
+import { DEPTH_MAX } from './copy.js';
+import { serializationError } from './refusal.js';
 import { fromWire } from './wire-decode.js';
+import { toWire } from './wire-encode.js';
 
 /** Turns values into bytes and back, for storages that keep bytes. Must be the same in every process that shares them. */
 export interface Serializer {
@@ -14,41 +17,70 @@ export interface Serializer {
 }
 
 /** First byte: whether the JSON text is the value itself, or has tags to revive. */
-const PLAIN = 0x70;
-const TAGGED = 0x74;
+const PLAIN = 'p';
+const TAGGED = 't';
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * JSON in UTF-8, with tags for what JSON cannot say: undefined, NaN, ±Infinity, -0, bigint, Date, Map, Set, RegExp, URL,
- * Error, Buffer, typed arrays, and instances of classes with a codec. Values of plain JSON have no tags and cost no
- * second walk when they are read.
+ * JSON in UTF-8, with tags for what JSON cannot say: undefined, holes, NaN, ±Infinity, -0, bigint, Date, Map, Set, RegExp,
+ * URL, Error, Buffer, views (in the byte order of the machine, which is little-endian wherever Node runs today), objects
+ * without prototype, and instances of classes with a codec. Values of plain JSON have no tags and cost no second walk
+ * when they are read.
  */
 export function richSerializer(codecs?: ClassCodecs): Serializer {
   return {
     name: 'rich-json',
     serialize(value) {
-      const wire = toWire(value, codecs);
-      const text = JSON.stringify(wire);
-      const bytes = encoder.encode(`p${text}`);
-      if (!Object.is(wire, value)) bytes[0] = TAGGED;
-      return bytes;
+      try {
+        const wire = toWire(value, codecs);
+        return utf8((Object.is(wire, value) ? PLAIN : TAGGED) + JSON.stringify(wire));
+      } catch (thrown) {
+        throw serializationError(thrown, 'the value');
+      }
     },
     deserialize(bytes) {
-      const kind = bytes[0];
-      if (kind !== PLAIN && kind !== TAGGED)
-        throw new SerializationError('The stored bytes are of no known format.');
-      const parsed = parse(bytes);
-      return kind === PLAIN ? parsed : fromWire(parsed, codecs);
+      try {
+        return parse(bytes, codecs);
+      } catch (thrown) {
+        if (thrown instanceof SerializationError) throw thrown;
+        throw new SerializationError('The stored bytes are no value: see the cause.', {
+          cause: thrown,
+        });
+      }
     },
   };
 }
 
-function parse(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(decoder.decode(bytes.subarray(1)));
-  } catch (error) {
-    throw new SerializationError('The stored bytes are no JSON text.', { cause: error });
-  }
+function parse(bytes: Uint8Array, codecs: ClassCodecs | undefined): unknown {
+  const kind = bytes[0] === undefined ? '' : String.fromCharCode(bytes[0]);
+  if (kind !== PLAIN && kind !== TAGGED)
+    throw new SerializationError('The stored bytes are of no known format.');
+  if (kind === PLAIN && isNestedTooDeep(bytes))
+    throw new SerializationError('The stored bytes are no value: it is nested too deep.');
+  const wire: unknown = JSON.parse(decoder.decode(bytes.subarray(1)));
+  return kind === PLAIN ? wire : fromWire(wire, codecs);
 }
+
+/** Whoever copies or prints the value later recurses. Short texts have no room for so many levels. */
+function isNestedTooDeep(bytes: Uint8Array): boolean {
+  if (bytes.length <= DEPTH_MAX * 2) return false;
+  let depth = 0;
+  for (let at = 1; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === QUOTE) at = endOfString(bytes, at);
+    else if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) {
+      if (++depth > DEPTH_MAX) return true;
+    } else if (byte === CLOSE_ARRAY || byte === CLOSE_OBJECT) depth--;
+  }
+  return false;
+}
+
+function endOfString(bytes: Uint8Array, start: number): number {
+  let at = start + 1;
+  while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
+  return at;
+}
+
+const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] =
+  new TextEncoder().encode('"\\[]{}');

@@ -1,55 +1,77 @@
 import { kindOf } from './kinds.js';
 
-/** What V8 spends beside the data itself, roughly: an object's header and elements pointer, a slot, a boxed number. */
+/** What V8 spends beside the data itself, roughly: an object's header, a slot for a pointer, a string's header. */
 const OBJECT_BYTES = 32;
 const SLOT_BYTES = 8;
 const PRIMITIVE_BYTES = 8;
 const STRING_BYTES = 16;
 
+/** After so many objects the rest counts for nothing: with `isolation: 'none'` a value may lead to the whole program. */
+const OBJECTS_MAX = 1_000_000;
+
 /**
- * An estimate of the bytes that a stored value holds. Two bytes for each character: an upper bound, since V8 keeps Latin
- * text in one. Iterative, so that depth does not matter.
+ * An estimate of the bytes that a value holds. Deterministic, and an upper bound for strings: two bytes for each
+ * character, though V8 keeps Latin text in one. An object in two places counts once, so circles end. Iterative, so that
+ * depth does not matter. Never throws.
  */
 export function sizeOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return primitiveSize(value);
+  const seen = new Set<object>([value]);
   let bytes = 0;
-  const left: unknown[] = [value];
-  while (left.length > 0) {
-    const item = left.pop();
-    if (typeof item === 'string') bytes += STRING_BYTES + item.length * 2;
-    else if (typeof item === 'object' && item !== null)
-      bytes += OBJECT_BYTES + sizeOfObject(item, left);
-    else bytes += PRIMITIVE_BYTES;
-  }
+  const weigh = (part: unknown): void => {
+    if (typeof part !== 'object' || part === null) bytes += primitiveSize(part);
+    else if (seen.size < OBJECTS_MAX) seen.add(part);
+  };
+  // A Set goes on to what is added to it on the way.
+  for (const object of seen)
+    try {
+      bytes += OBJECT_BYTES + ownSize(object, weigh);
+    } catch {
+      // A getter or proxy that throws cannot be weighed; it is not ours to report either.
+    }
   return bytes;
 }
 
-/** The object's own share; what it holds is put on `left`. */
-function sizeOfObject(value: object, left: unknown[]): number {
+function primitiveSize(value: unknown): number {
+  if (typeof value === 'string') return STRING_BYTES + value.length * 2;
+  if (typeof value === 'bigint') return PRIMITIVE_BYTES + value.toString(16).length / 2;
+  return PRIMITIVE_BYTES;
+}
+
+/** The object's own share; what it holds is weighed. */
+function ownSize(value: object, weigh: (part: unknown) => void): number {
   if (ArrayBuffer.isView(value)) return value.byteLength;
-  if (Array.isArray(value)) {
-    for (const item of value as unknown[]) left.push(item);
-    return value.length * SLOT_BYTES;
-  }
   switch (kindOf(value)) {
     case 'ArrayBuffer':
       return (value as ArrayBuffer).byteLength;
     case 'Map':
-      for (const [key, item] of value as Map<unknown, unknown>) left.push(key, item);
+      for (const [key, item] of value as Map<unknown, unknown>) {
+        weigh(key);
+        weigh(item);
+      }
       return (value as Map<unknown, unknown>).size * SLOT_BYTES * 4;
     case 'Set':
-      for (const item of value as Set<unknown>) left.push(item);
+      for (const item of value as Set<unknown>) weigh(item);
       return (value as Set<unknown>).size * SLOT_BYTES * 3;
     case 'URL':
       return (value as URL).href.length * 4;
+    case 'URLSearchParams':
+      return (value as URLSearchParams).toString().length * 4;
+    case 'RegExp':
+      return (value as RegExp).source.length * 4;
     case 'Error':
-      left.push((value as Error).stack, (value as Error).message, (value as Error).cause);
-      break;
+      return fieldsSize(value, Object.getOwnPropertyNames(value), weigh);
     default:
+      return fieldsSize(value, Object.keys(value), weigh);
   }
-  let slots = 0;
-  for (const name in value) {
-    left.push((value as Record<string, unknown>)[name]);
-    slots++;
-  }
-  return slots * SLOT_BYTES * 2;
+}
+
+/** Of objects and arrays alike: only fields and items that exist, so that holes cost no time. */
+function fieldsSize(
+  value: object,
+  names: readonly string[],
+  weigh: (part: unknown) => void,
+): number {
+  for (const name of names) weigh((value as Record<string, unknown>)[name]);
+  return names.length * SLOT_BYTES * (Array.isArray(value) ? 1 : 2);
 }

@@ -1,13 +1,17 @@
 import type { ClassCodecs } from './class-codecs.js';
 import { copyIn, copyOut } from './copy.js';
-import { deepFreeze, holdsUnfreezable } from './freeze.js';
+import { deepFreeze } from './freeze.js';
 
 /** See the `isolation` option. */
 export type Isolation = 'clone' | 'frozen' | 'none';
 
 /** How values are kept apart from their callers (P11). */
 export interface ValuePolicy {
-  /** The form to keep of a value that a caller passed in. Throws SerializationError for what cannot be stored. */
+  /**
+   * The form to keep of a value that a caller passed in.
+   * @param where what is stored where, for the message
+   * @throws SerializationError for what cannot be stored
+   */
   admit(value: unknown, where: string): unknown;
   /** The form to hand out of a kept value. */
   release(stored: unknown): unknown;
@@ -28,18 +32,23 @@ export function valuePolicy(isolation: Isolation, codecs: ClassCodecs): ValuePol
   }
 }
 
-/** What holds bytes or URLs, which nothing can freeze, is handed out as a frozen copy with bytes of its own. */
+/**
+ * What holds something that nothing can freeze (see `deepFreeze`) is handed out as a copy each time: whoever changes its
+ * bytes changes his own, and the rest of it is frozen as ever.
+ */
 function frozenPolicy(codecs: ClassCodecs): ValuePolicy {
-  const unfreezable = new WeakSet<object>();
+  const unshareable = new WeakSet<object>();
   return {
     admit(value, where) {
-      const frozen = deepFreeze(copyIn(value, codecs, where));
-      if (holdsUnfreezable(frozen)) unfreezable.add(frozen as object);
-      return frozen;
+      const copy = copyIn(value, codecs, where);
+      if (!deepFreeze(copy, codecs)) unshareable.add(copy as object);
+      return copy;
     },
-    release: (stored) =>
-      typeof stored === 'object' && stored !== null && unfreezable.has(stored)
-        ? deepFreeze(copyOut(stored, codecs))
-        : stored,
+    release(stored) {
+      if (typeof stored !== 'object' || stored === null || !unshareable.has(stored)) return stored;
+      const copy = copyOut(stored, codecs);
+      deepFreeze(copy, codecs);
+      return copy;
+    },
   };
 }

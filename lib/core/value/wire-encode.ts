@@ -1,22 +1,19 @@
-import { describe, SerializationError } from '../errors.js';
+import { bytesOf, toBase64 } from './bytes.js';
+import { assertNothingBeside, assertNothingHidden, assertOnlyItems } from './checked.js';
 import type { ClassCodecs } from './class-codecs.js';
 import { DEPTH_MAX } from './copy.js';
-import { constructorName, kindOf } from './kinds.js';
-
-/** The field that marks a tagged form: `{ "$nsc": "Date", "v": 0 }`. Objects that have such a field themselves are escaped. */
-export const TAG = '$nsc';
+import { errorParts } from './error-parts.js';
+import { errorName, kindOf, viewName, type Kind } from './kinds.js';
+import { fieldStep, refusedUnder, tooDeep, unstorable } from './refusal.js';
+import { tagged, TAG } from './wire.js';
 
 /**
  * The value in a form that JSON can say. Returns the very same object where nothing in it needs a tag, so plain data is
- * walked but not copied.
- * @throws SerializationError
+ * walked but not copied. Refuses what `copyIn` refuses; a circle counts as too deep.
+ * @throws Refusal, or what a getter or codec throws
  */
 export function toWire(value: unknown, codecs: ClassCodecs | undefined): unknown {
   return new WireEncoder(codecs).encode(value, 0);
-}
-
-function tagged(tag: string, v?: unknown): object {
-  return v === undefined ? { [TAG]: tag } : { [TAG]: tag, v };
 }
 
 class WireEncoder {
@@ -28,137 +25,109 @@ class WireEncoder {
       case 'boolean':
         return value;
       case 'number':
-        return Number.isFinite(value) && !Object.is(value, -0)
-          ? value
-          : tagged('number', Object.is(value, -0) ? '-0' : String(value));
+        if (Number.isFinite(value) && !Object.is(value, -0)) return value;
+        return tagged('number', Object.is(value, -0) ? '-0' : String(value));
       case 'undefined':
         return tagged('undefined');
       case 'bigint':
         return tagged('bigint', String(value));
       case 'object':
-        return value === null ? null : this.#object(value, depth + 1);
+        return value === null ? null : this.#object(value, depth);
       default:
-        throw refused(value);
+        throw unstorable(value);
     }
   }
 
   #object(value: object, depth: number): unknown {
-    if (depth > DEPTH_MAX)
-      throw new SerializationError(
-        `The value is nested more than ${DEPTH_MAX} levels deep, or contains itself.`,
-      );
+    if (depth >= DEPTH_MAX) throw tooDeep(DEPTH_MAX);
     const codec = this.codecs?.ofInstance(value);
-    if (codec)
-      return { ...tagged('class', this.encode(codec.encode(value), depth)), c: codec.name };
+    if (codec) return tagged('class', this.encode(codec.encode(value), depth + 1), codec.name);
     const kind = kindOf(value);
+    if (kind === 'array') return this.#array(value as unknown[], depth + 1);
+    if (kind === 'plain') return this.#plain(value as Record<string, unknown>, depth + 1);
+    if (kind === 'other') throw unstorable(value);
+    assertNothingBeside(value, kind);
+    return this.#builtIn(value, kind, depth + 1);
+  }
+
+  #builtIn(value: object, kind: Kind, depth: number): unknown {
     switch (kind) {
-      case 'array':
-        return this.#array(value as unknown[], depth);
-      case 'plain':
-        return this.#plain(value, depth);
       case 'Date':
         return tagged('Date', this.encode((value as Date).getTime(), depth));
       case 'RegExp':
         return tagged('RegExp', [(value as RegExp).source, (value as RegExp).flags]);
       case 'URL':
         return tagged('URL', (value as URL).href);
+      case 'URLSearchParams':
+        return tagged('URLSearchParams', (value as URLSearchParams).toString());
       case 'Map':
-        return tagged(
-          'Map',
-          [...(value as Map<unknown, unknown>)].map(([key, item]) => [
-            this.encode(key, depth),
-            this.encode(item, depth),
-          ]),
-        );
+        return tagged('Map', this.#items([...(value as Map<unknown, unknown>)].flat(), depth));
       case 'Set':
-        return tagged(
-          'Set',
-          [...(value as Set<unknown>)].map((item) => this.encode(item, depth)),
-        );
-      case 'Error':
-        return this.#error(value as Error, depth);
+        return tagged('Set', this.#items([...(value as Set<unknown>)], depth));
+      case 'Error': {
+        const { hidden, shown } = errorParts(value);
+        const parts = [this.#pairs(hidden, depth), this.#pairs(shown, depth)];
+        return tagged('Error', parts, errorName(value));
+      }
       case 'ArrayBuffer':
-        return {
-          ...tagged('bytes', toBase64(new Uint8Array(value as ArrayBuffer))),
-          c: 'ArrayBuffer',
-        };
-      case 'Buffer':
-      case 'bytes':
-        return {
-          ...tagged('bytes', toBase64(bytesOf(value as ArrayBufferView))),
-          c: constructorName(value),
-        };
-      case 'other':
-        throw refused(value);
+        return tagged('bytes', toBase64(new Uint8Array(value as ArrayBuffer)), kind);
+      default: {
+        const view = value as ArrayBufferView;
+        return tagged('bytes', toBase64(bytesOf(view)), kind === 'Buffer' ? kind : viewName(view));
+      }
     }
   }
 
   #array(value: unknown[], depth: number): unknown {
+    assertOnlyItems(value);
+    return this.#items(value, depth);
+  }
+
+  /** The same array when none of its items needs a tag. */
+  #items(value: unknown[], depth: number): unknown[] {
     let changed: unknown[] | undefined;
-    for (let at = 0; at < value.length; at++) {
-      const wire = at in value ? this.encode(value[at], depth) : tagged('hole');
-      if (wire !== value[at]) (changed ??= value.slice())[at] = wire;
-    }
-    return changed ?? value;
-  }
-
-  #plain(value: object, depth: number): unknown {
-    const fields = value as Record<string, unknown>;
-    const isBare = Object.getPrototypeOf(value) === null;
-    if (Object.hasOwn(fields, TAG) || typeof fields['toJSON'] === 'function' || isBare)
-      return this.#escaped(fields, isBare, depth);
-    let changed: Record<string, unknown> | undefined;
-    for (const name of Object.keys(fields)) {
-      const wire = this.encode(fields[name], depth);
-      if (wire !== fields[name]) {
-        changed ??= { ...fields };
-        Object.defineProperty(changed, name, {
-          value: wire,
-          enumerable: true,
-          configurable: true,
-          writable: true,
-        });
+    let at = 0;
+    try {
+      for (; at < value.length; at++) {
+        const item = value[at];
+        const wire = item === undefined && !(at in value) ? HOLE : this.encode(item, depth);
+        if (wire !== item) (changed ??= value.slice())[at] = wire;
       }
+    } catch (thrown) {
+      throw refusedUnder(thrown, `[${at}]`);
     }
     return changed ?? value;
   }
 
-  /** As pairs: for objects that look like a tag, and for those without a prototype. */
-  #escaped(fields: Record<string, unknown>, isBare: boolean, depth: number): object {
-    return tagged(
-      isBare ? 'bare' : 'object',
-      Object.keys(fields).map((name) => [name, this.encode(fields[name], depth)]),
-    );
+  #plain(fields: Record<string, unknown>, depth: number): unknown {
+    assertNothingHidden(fields);
+    const isBare = Object.getPrototypeOf(fields) === null;
+    if (isBare || Object.hasOwn(fields, TAG))
+      return tagged(isBare ? 'bare' : 'object', this.#pairs(fields, depth));
+    let changed: object | undefined;
+    let name = '';
+    try {
+      for (name of Object.keys(fields)) {
+        const field = fields[name];
+        const value = this.encode(field, depth);
+        if (value !== field) Object.defineProperty((changed ??= { ...fields }), name, { value });
+      }
+    } catch (thrown) {
+      throw refusedUnder(thrown, fieldStep(name));
+    }
+    return changed ?? fields;
   }
 
-  #error(error: Error, depth: number): object {
-    const hidden = ['name', 'message', 'stack', 'cause', 'errors'].filter((name) =>
-      Object.hasOwn(error, name),
-    );
-    const own = Object.keys(error).filter((name) => !hidden.includes(name));
-    const pairs = (names: string[]): unknown[] =>
-      names.map((name) => [
-        name,
-        this.encode((error as unknown as Record<string, unknown>)[name], depth),
-      ]);
-    return { ...tagged('Error', [pairs(hidden), pairs(own)]), c: constructorName(error) };
+  /** For objects that look like a tag, that have no prototype, or whose names matter. */
+  #pairs(fields: object, depth: number): unknown[] {
+    return Object.entries(fields).map(([name, field]) => {
+      try {
+        return [name, this.encode(field, depth)];
+      } catch (thrown) {
+        throw refusedUnder(thrown, fieldStep(name));
+      }
+    });
   }
 }
 
-function bytesOf(view: ArrayBufferView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-/** Base64 without a platform: `btoa` over Latin-1 text, in parts that fit an argument list. */
-function toBase64(bytes: Uint8Array): string {
-  let text = '';
-  for (let at = 0; at < bytes.length; at += 0x8000)
-    text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
-  return btoa(text);
-}
-
-function refused(value: unknown): SerializationError {
-  return new SerializationError(
-    `The value holds ${describe(value)}, which cannot be stored. Name its class with type: () => TheClass, register a codec, or store plain data.`,
-  );
-}
+const HOLE = tagged('hole');

@@ -1,6 +1,7 @@
 import type { StorageDriver } from '../../core/storage.js';
 import { Connection } from './connection.js';
 import { OpenRedis, refuseRules } from './open-redis.js';
+import { redisBus } from './redis-bus.js';
 import { resolveRedisOptions, type RedisStorageOptions } from './redis-options.js';
 
 /**
@@ -16,6 +17,7 @@ export function redisStorage(options: RedisStorageOptions): StorageDriver {
   let users = 0;
   return {
     name: 'redis',
+    bus: redisBus(options),
     open(host) {
       refuseRules(host);
       const shared = (connection ??= Connection.open(resolved));

@@ -115,6 +115,10 @@ export class AnnouncingStorage implements OpenStorage {
     return this.inner.figures?.() ?? {};
   }
 
+  async ready(): Promise<void> {
+    await this.inner.ready?.();
+  }
+
   async close(): Promise<void> {
     await this.inner.close();
   }

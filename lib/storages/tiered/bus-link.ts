@@ -13,6 +13,9 @@ const PEERS_MAX = 1_000;
 /** Beats that may be missing before silence counts as loss. */
 const BEATS_MISSED = 2;
 
+/** Beats of silence after which the connection is made anew. */
+const RESET_AFTER_BEATS = 8;
+
 interface Peer {
   seq: number;
   heardAt: number;
@@ -132,6 +135,7 @@ export class BusLink {
     this.#stopBeat = this.host.clock.after(this.beatMs, () => {
       if (this.#isClosed) return;
       this.#noteSilentPeers();
+      this.#noteOwnSilence();
       if (this.#isUp) this.#send(this.#seq, 'beat');
       this.#beat();
     });
@@ -145,6 +149,14 @@ export class BusLink {
       this.#peers.delete(node);
       this.#noteGap();
     }
+  }
+
+  /** Deaf for long although the connection looks fine: a fresh one is the only remedy left. */
+  #noteOwnSilence(): void {
+    const silentMs = this.host.clock.monotonic() - this.#heardSelfAt;
+    if (!this.#isUp || silentMs < this.beatMs * RESET_AFTER_BEATS) return;
+    this.#heardSelfAt = this.host.clock.monotonic() - this.beatMs * (BEATS_MISSED + 1);
+    this.#connection.reset?.();
   }
 
   #noteGap(): void {

@@ -221,6 +221,10 @@ export class TieredStore implements OpenStorage {
     return { ...Object.fromEntries(near), ...this.#far.figures?.(), ...this.#link?.figures() };
   }
 
+  async ready(): Promise<void> {
+    await this.#far.ready?.();
+  }
+
   async close(): Promise<void> {
     await this.near.close();
     await this.#far.close();
