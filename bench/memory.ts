@@ -5,7 +5,7 @@ import { memoryDriver } from 'bentocache/drivers/memory';
 import { createCache } from 'cache-manager';
 import { Cacheable } from 'cacheable';
 import { LRUCache } from 'lru-cache';
-import { createTestCache } from 'nestjs-scoped-cache/testing';
+import { createTestCache } from './support/our-cache.js';
 import { measure, ratio, report, type Contender, type Floor } from './support/measure.js';
 
 const KEYS = Array.from({ length: 10_000 }, (_, index) => `key:${index}`);

@@ -21,7 +21,7 @@ if (!names.includes(name)) {
 }
 
 if (!existsSync(join(bench, 'node_modules')))
-  execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: bench, stdio: 'inherit' });
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock'], { cwd: bench, stdio: 'inherit' });
 execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { cwd: root, stdio: 'inherit' });
 const link = join(bench, 'node_modules/nestjs-scoped-cache');
 if (!existsSync(link)) symlinkSync(root, link, 'dir');

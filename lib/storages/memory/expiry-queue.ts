@@ -1,11 +1,17 @@
 import type { MemoryRecord } from './memory-record.js';
 
+/** A place in the queue; passes to the record that replaces its own. */
+export interface ExpirySlot {
+  readonly due: number;
+  record: MemoryRecord;
+}
+
 /**
  * Records by the time they must be gone: a binary heap. Removed and renewed records stay in it until their old time
  * comes, or until they are more than half of it; so `add` is all that a write pays, O(1) on average.
  */
 export class ExpiryQueue {
-  #heap: { due: number; record: MemoryRecord }[] = [];
+  #heap: ExpirySlot[] = [];
   #gone = 0;
 
   get size(): number {
@@ -19,7 +25,27 @@ export class ExpiryQueue {
   add(record: MemoryRecord): void {
     if (record.staleUntil >= record.queuedFor) return;
     record.queuedFor = record.staleUntil;
-    this.#push({ due: record.staleUntil, record });
+    record.slot = { due: record.staleUntil, record };
+    this.#push(record.slot);
+  }
+
+  /** `next` takes the place of `gone`, which has left the cache, without the queue growing. */
+  handOver(gone: MemoryRecord, next: MemoryRecord): void {
+    const { slot } = gone;
+    if (
+      slot &&
+      slot.record === gone &&
+      next.queuedFor === Infinity &&
+      slot.due <= next.staleUntil &&
+      next.staleUntil !== Infinity
+    ) {
+      slot.record = next;
+      next.slot = slot;
+      next.queuedFor = slot.due;
+    } else {
+      this.noteGone(gone);
+      this.add(next);
+    }
   }
 
   /** A record of this queue has left the cache. */
@@ -58,7 +84,7 @@ export class ExpiryQueue {
     for (const item of kept) this.#push(item);
   }
 
-  #push(item: { due: number; record: MemoryRecord }): void {
+  #push(item: ExpirySlot): void {
     const heap = this.#heap;
     let at = heap.length;
     heap.push(item);

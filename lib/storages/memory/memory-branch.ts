@@ -83,6 +83,16 @@ export class MemoryBranch {
     }
   }
 
+  /** Puts `next` where `old` was, in one step. */
+  replace(old: MemoryRecord, next: MemoryRecord): void {
+    this.records.set(next.key, next);
+    if (old.tags.length === 0 && next.tags.length === 0) return;
+    for (let branch: MemoryBranch | undefined = this; branch; branch = branch.parent) {
+      for (const tag of old.tags) branch.#untag(tag, old);
+      for (const tag of next.tags) branch.#tag(tag).add(next);
+    }
+  }
+
   remove(record: MemoryRecord): void {
     this.records.delete(record.key);
     for (let branch: MemoryBranch | undefined = this; branch; branch = branch.parent) {

@@ -2,6 +2,7 @@ import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import type { RuleEntry } from '../../core/eviction/eviction-rule.js';
 import type { Link } from '../../core/eviction/recency-list.js';
 import type { ScopePath } from '../../core/scope.js';
+import type { ExpirySlot } from './expiry-queue.js';
 import type { MemoryBranch } from './memory-branch.js';
 
 /** One entry in memory. The same object is what readers and rules see, so a hit allocates nothing. */
@@ -23,6 +24,7 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
   isGone = false;
   /** When the expiry queue will look at it; `Infinity` while it is not in there. */
   queuedFor = Infinity;
+  slot: ExpirySlot | undefined;
   /** Set while it is in the table. */
   branch: MemoryBranch | undefined;
   link: Link<MemoryRecord> | undefined;

@@ -66,19 +66,18 @@ export class MemoryTable {
   /** Puts a record in, in place of the one with its key, and makes room at the limits. */
   put(record: MemoryRecord): void {
     const replaced = this.at(record.scope, record.key);
-    if (replaced)
-      this.drop(
-        replaced,
-        this.host.clock.monotonic() < replaced.freshUntil ? 'replaced' : 'expired',
-      );
-    record.branch = this.#root.grow(record.scope);
+    const branch = replaced?.branch ?? this.#root.grow(record.scope);
+    record.branch = branch;
     // One path for all of a branch: paths made for single calls stay short-lived, which the garbage collector rewards.
-    record.scope = record.branch.path;
-    record.branch.add(record);
+    record.scope = branch.path;
     record.link = this.#recency.add(record);
-    this.#expiry.add(record);
     this.#bytes += record.bytes;
     if (record.graceMs > 0) this.#graced++;
+    if (replaced) this.#takeOver(replaced, record, branch);
+    else {
+      branch.add(record);
+      this.#expiry.add(record);
+    }
     this.#makeRoom(record);
     this.#armSweep();
   }
@@ -164,6 +163,13 @@ export class MemoryTable {
 
   close(): void {
     this.#disarmSweep();
+  }
+
+  #takeOver(old: MemoryRecord, next: MemoryRecord, branch: MemoryBranch): void {
+    branch.replace(old, next);
+    this.#forget(old);
+    this.#expiry.handOver(old, next);
+    this.onGone(old, this.host.clock.monotonic() < old.freshUntil ? 'replaced' : 'expired');
   }
 
   /** Everything about a record but its place in the tree. */

@@ -1,0 +1,2 @@
+import { createTestCache } from 'nestjs-scoped-cache/testing';
+export { createTestCache };
