@@ -1,1 +1,12 @@
-export {};
+// Contract suites for parts of one's own; they bind no test runner
+export { storageContract, type StorageContractOptions } from './storage-contract.js';
+export type { ContractOptions, ContractRunner } from './runner.js';
+export { ContractViolation } from './assertions.js';
+
+// Caches and their surroundings in tests
+export { createTestCache, type TestSurroundings } from './create-test-cache.js';
+export { ManualClock } from './manual-clock.js';
+export { FaultyStorage } from './faulty-storage.js';
+export { mapStorage } from './map-storage.js';
+export { RecordingListener, type RecordedEvent } from './recording-listener.js';
+export { deferred, type Deferred } from './deferred.js';

@@ -1,0 +1,87 @@
+import { assertEqual, assertRejects } from '../assertions.js';
+import type { StorageClause } from './storage-bench.js';
+
+/** Changes that depend on what is there: none may be lost. `inFleet`: by several caches on one storage too. */
+export function atomicClauses(clause: StorageClause, inFleet: boolean): void {
+  const where = { scope: { org: 'o', user: 'u' } };
+
+  clause('S3 P5', 'concurrent increments all count', async (bench) => {
+    const caches = inFleet ? [bench.open(), bench.open()] : [bench.open()];
+    await Promise.all(
+      Array.from({ length: 40 }, (_, at) => caches[at % caches.length]!.increment('n', where)),
+    );
+    assertEqual(await caches[0]!.get('n', where), 40, 'the counter after 40 increments');
+  });
+
+  clause('S3 P5', 'concurrent merges of different fields lose none', async (bench) => {
+    const caches = inFleet ? [bench.open(), bench.open()] : [bench.open()];
+    const fields = Array.from({ length: 20 }, (_, at) => `f${at}`);
+    await Promise.all(
+      fields.map((field, at) => caches[at % caches.length]!.merge('m', { [field]: at }, where)),
+    );
+    const expected = Object.fromEntries(fields.map((field, at) => [field, at]));
+    const merged = await caches[0]!.get<Record<string, number>>('m', where);
+    const sorted = Object.fromEntries(fields.map((field) => [field, merged?.[field]]));
+    assertEqual(sorted, expected, 'the merged object');
+  });
+
+  clause('S3 P5', 'concurrent updates, some of them slow, lose none', async (bench) => {
+    const cache = bench.open();
+    await Promise.all(
+      Array.from({ length: 10 }, (_, at) =>
+        cache.update<number[]>('u', async (list = []) => {
+          for (let turn = 0; turn < at; turn++) await Promise.resolve();
+          return [...list, at];
+        }),
+      ),
+    );
+    const list = await cache.get<number[]>('u');
+    assertEqual(
+      [...(list ?? [])].sort((a, b) => a - b),
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+      'the list',
+    );
+  });
+
+  clause(
+    'S1 S3',
+    'a merge onto an expired entry starts afresh; one with mustExist refuses',
+    async (bench) => {
+      const cache = bench.open();
+      await cache.set('m', { old: 1 }, { ttl: bench.life });
+      await bench.outlive();
+      await assertRejects(
+        () => cache.merge('m', { a: 1 }, { mustExist: true }),
+        'merge with mustExist onto an expired entry',
+        'ENTRY_NOT_FOUND',
+      );
+      assertEqual(await cache.has('m'), false, 'has, after a refused merge');
+      assertEqual(await cache.merge('m', { fresh: 1 }), { fresh: 1 }, 'the merged object');
+    },
+  );
+
+  clause('S4', 'a counter refuses what is no number and leaves it', async (bench) => {
+    const cache = bench.open();
+    await cache.set('n', 'text');
+    await assertRejects(() => cache.increment('n'), 'increment of a text', 'INVALID_OPTIONS');
+    assertEqual(await cache.get('n'), 'text', 'the text');
+  });
+
+  clause(
+    'S3 P5',
+    'an update that throws changes nothing, and its error comes out',
+    async (bench) => {
+      const cache = bench.open();
+      await cache.set('u', 1);
+      const error = await assertRejects(
+        () =>
+          cache.update('u', () => {
+            throw new RangeError('no');
+          }),
+        'update',
+      );
+      assertEqual((error as Error).name, 'RangeError', 'the kind of error');
+      assertEqual(await cache.get('u'), 1, 'the value');
+    },
+  );
+}
