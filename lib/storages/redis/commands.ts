@@ -6,7 +6,7 @@ import type { ScopeKeys } from './layout.js';
 import type { Script } from './scripts.js';
 
 /** What goes to a script besides its keys. */
-export type Argument = string | number | Uint8Array;
+export type Argument = string | number | Buffer;
 
 /** Every command of one open storage: sent when the server can take it, given up at the deadline, faults explained. */
 export class Commands {
@@ -23,12 +23,22 @@ export class Commands {
   }
 
   /** Runs a script within a bucket; `ARGV[1]` is the bucket's base. */
-  run(script: Script, scope: ScopeKeys, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  run(
+    script: Script,
+    scope: ScopeKeys,
+    keys: readonly string[],
+    args: readonly Argument[],
+  ): Promise<unknown> {
     return this.#script(script, scope, [keys.length, ...keys, scope.scriptBase, ...args], 'utf8');
   }
 
   /** As {@link run}, with text replies as bytes. */
-  runForBytes(script: Script, scope: ScopeKeys, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  runForBytes(
+    script: Script,
+    scope: ScopeKeys,
+    keys: readonly string[],
+    args: readonly Argument[],
+  ): Promise<unknown> {
     return this.#script(script, scope, [keys.length, ...keys, scope.scriptBase, ...args], null);
   }
 
@@ -43,7 +53,12 @@ export class Commands {
   }
 
   /** One batch of an index: cursor, then members and scores in turn. */
-  scan(scope: ScopeKeys, index: string, cursor: string, count: number): Promise<[string, string[]]> {
+  scan(
+    scope: ScopeKeys,
+    index: string,
+    cursor: string,
+    count: number,
+  ): Promise<[string, string[]]> {
     return this.send(scope.bucket, () =>
       this.connection.client.zscan(`${scope.base}i:${index}`, cursor, 'COUNT', count),
     );
@@ -61,7 +76,12 @@ export class Commands {
     }
   }
 
-  #script(script: Script, scope: ScopeKeys, args: readonly Argument[], replies: 'utf8' | null): Promise<unknown> {
+  #script(
+    script: Script,
+    scope: ScopeKeys,
+    args: readonly Argument[],
+    replies: 'utf8' | null,
+  ): Promise<unknown> {
     return this.send(scope.bucket, () =>
       this.#evaluate('evalsha', [script.sha, ...args], replies).catch((error: unknown) => {
         if (!startsWith(error, 'NOSCRIPT')) throw error;
@@ -70,14 +90,23 @@ export class Commands {
     );
   }
 
-  #evaluate(name: 'eval' | 'evalsha', args: readonly Argument[], replies: 'utf8' | null): Promise<unknown> {
+  #evaluate(
+    name: 'eval' | 'evalsha',
+    args: readonly Argument[],
+    replies: 'utf8' | null,
+  ): Promise<unknown> {
     const { client, isCluster } = this.connection;
     if (isCluster) {
       // Automatic pipelining would choose the server by the first argument, which here is no key.
       const { keyPrefix = '' } = client.options;
-      return client.sendCommand(new Command(name, args as string[], { replyEncoding: replies, keyPrefix })) as Promise<unknown>;
+      return client.sendCommand(
+        new Command(name, args as string[], { replyEncoding: replies, keyPrefix }),
+      ) as Promise<unknown>;
     }
-    const send = client as unknown as Record<string, (...args: readonly Argument[]) => Promise<unknown>>;
+    const send = client as unknown as Record<
+      string,
+      (...args: readonly Argument[]) => Promise<unknown>
+    >;
     return replies === null ? send[`${name}Buffer`]!(...args) : send[name]!(...args);
   }
 
@@ -121,7 +150,8 @@ function tooSlow(timeoutMs: number): StorageUnavailableError {
 const REMEDIES: Readonly<Record<string, string>> = {
   NOAUTH: 'Give a password: in the URL, or as "password" in "options".',
   WRONGPASS: 'Check the user name and the password.',
-  NOPERM: 'The ACL user needs the commands listed in docs/redis.md, on keys and channels that start with the prefix.',
+  NOPERM:
+    'The ACL user needs the commands listed in docs/redis.md, on keys and channels that start with the prefix.',
   READONLY: 'This server is a replica: connect to the master, or use "sentinel" or "cluster".',
   OOM: 'The server is out of memory: raise maxmemory, or set maxmemory-policy to allkeys-lru.',
   LOADING: 'The server is loading its data; it will answer when that is done.',
@@ -131,7 +161,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   MOVED: 'The server is a Cluster: give "cluster" (or a Cluster client).',
   ASK: 'The server is a Cluster: give "cluster" (or a Cluster client).',
   TRYAGAIN: 'The slot is being moved to another server.',
-  WRONGTYPE: 'A key of this cache holds something that it did not write. Choose another "prefix", or remove that key.',
+  WRONGTYPE:
+    'A key of this cache holds something that it did not write. Choose another "prefix", or remove that key.',
   BUSY: 'A script that is not ours blocks the server.',
 };
 
@@ -141,7 +172,9 @@ function asFault(error: unknown): CacheError {
   const word = /\b[A-Z]{3,}\b/.exec(text)?.[0] ?? '';
   const remedy = Object.hasOwn(REMEDIES, word) ? ` ${REMEDIES[word]}` : '';
   // The client's error carries the command, and with it the value: only its text goes on.
-  return new StorageUnavailableError(`Redis: ${shortened(text)}.${remedy}`, { cause: withoutCommand(error, text) });
+  return new StorageUnavailableError(`Redis: ${shortened(text)}.${remedy}`, {
+    cause: withoutCommand(error, text),
+  });
 }
 
 function withoutCommand(error: unknown, text: string): Error {

@@ -44,7 +44,10 @@ export class Connection {
   }
 
   static open(options: ResolvedRedisOptions): Connection {
-    return new Connection(options.source.client ?? connect(options.source, options.timeoutMs), options);
+    return new Connection(
+      options.source.client ?? connect(options.source, options.timeoutMs),
+      options,
+    );
   }
 
   /** Whether a command sent now can be expected to go out. A lazy client connects with its first command. */
@@ -85,7 +88,9 @@ export class Connection {
     if (!this.isOwned) return;
     const gone = new Promise<void>((resolve) => this.client.once('end', () => resolve()));
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, this.options.timeoutMs).unref()));
+    const enough = new Promise<void>(
+      (resolve) => (timer = setTimeout(resolve, this.options.timeoutMs).unref()),
+    );
     // QUIT lets commands under way finish; a server that does not answer is left without a word.
     this.client.quit().catch(() => this.client.disconnect());
     await Promise.race([gone, enough]);
@@ -119,12 +124,15 @@ export class Connection {
     if (this.client instanceof Redis) return this.client;
     this.#tags ??= bucketTags();
     const [master] = this.client.slots[slotOf(this.#tags[bucket]!)] ?? [];
-    return this.client.nodes('all').find(({ options }) => `${options.host}:${options.port}` === master);
+    return this.client
+      .nodes('all')
+      .find(({ options }) => `${options.host}:${options.port}` === master);
   }
 }
 
 function connect(source: ResolvedRedisOptions['source'], timeoutMs: number): Client {
-  const retryStrategy = (attempt: number): number => Math.min(1000, 25 * 2 ** Math.min(attempt, 6)) * (0.75 + Math.random() / 2);
+  const retryStrategy = (attempt: number): number =>
+    Math.min(1000, 25 * 2 ** Math.min(attempt, 6)) * (0.75 + Math.random() / 2);
   const connectTimeout = 4 * timeoutMs;
   if (source.cluster) {
     const { nodes, options = {} } = source.cluster;
@@ -134,11 +142,23 @@ function connect(source: ResolvedRedisOptions['source'], timeoutMs: number): Cli
       slotsRefreshInterval: 1000,
       ...options,
       ...OURS,
-      redisOptions: { connectTimeout, reconnectOnError: isDemoted, ...options.redisOptions, ...ONCE },
+      redisOptions: {
+        connectTimeout,
+        reconnectOnError: isDemoted,
+        ...options.redisOptions,
+        ...ONCE,
+      },
     } as object);
   }
   const given = source.options ?? source.sentinel;
-  const own = { connectTimeout, retryStrategy, reconnectOnError: isDemoted, ...given, ...OURS, ...ONCE } as object;
+  const own = {
+    connectTimeout,
+    retryStrategy,
+    reconnectOnError: isDemoted,
+    ...given,
+    ...OURS,
+    ...ONCE,
+  } as object;
   return source.url === undefined ? new Redis(own) : new Redis(source.url, own);
 }
 
@@ -164,9 +184,11 @@ function guard(server: Redis): void {
     }, HANDSHAKE_MS).unref();
   });
   server.on('ready', () => {
-    const run: unknown = (server as unknown as { serverInfo?: { run_id?: unknown } }).serverInfo?.run_id;
+    const run: unknown = (server as unknown as { serverInfo?: { run_id?: unknown } }).serverInfo
+      ?.run_id;
     // Ids are the server's own: on another server, the same number is somebody else.
-    if (previous && run !== undefined && previous.run === run) server.client('KILL', 'ID', previous.id).catch(ignoreHere);
+    if (previous && run !== undefined && previous.run === run)
+      server.client('KILL', 'ID', previous.id).catch(ignoreHere);
     server.client('ID').then((id) => (previous = { run, id }), ignoreHere);
   });
 }

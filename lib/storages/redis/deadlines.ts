@@ -44,7 +44,11 @@ export class Deadlines {
   #expireDue(): void {
     this.#timer = undefined;
     const now = performance.now();
-    for (let next = this.#pending[this.#first]; next && (next.isOver || next.at <= now); next = this.#pending[this.#first]) {
+    for (
+      let next = this.#pending[this.#first];
+      next && (next.isOver || next.at <= now);
+      next = this.#pending[this.#first]
+    ) {
       this.#first++;
       if (!next.isOver) next.expire();
     }

@@ -23,7 +23,9 @@ export class Layout {
     readonly keyPrefix: string,
   ) {
     const base = `${prefix}:${this.#namespace()}`;
-    this.#globals = bucketTags().map((tag, bucket) => this.#globalKeys(`${base}:{${tag}}:`, bucket));
+    this.#globals = bucketTags().map((tag, bucket) =>
+      this.#globalKeys(`${base}:{${tag}}:`, bucket),
+    );
   }
 
   /** Where an entry is. */
@@ -67,7 +69,9 @@ export class Layout {
     if (this.#scopes.size >= SCOPES_KEPT) this.#scopes.clear();
     const lineage = scope.lineage().reverse();
     const { bucket, base, scriptBase } = this.#globals[bucketOf(lineage[1]!.id)]!;
-    const nodes = lineage.map(({ id }) => `${base}n:${id.length <= NAME_BYTES_MAX ? id : `#${this.host.digest(id)}`}`);
+    const nodes = lineage.map(
+      ({ id }) => `${base}n:${id.length <= NAME_BYTES_MAX ? id : `#${this.host.digest(id)}`}`,
+    );
     const keys: ScopeKeys = { bucket, base, scriptBase, nodes };
     this.#scopes.set(scope.id, keys);
     return keys;
@@ -111,4 +115,3 @@ export class Place {
     return [this.entryKey, this.leaseKey, ...this.scope.nodes];
   }
 }
-

@@ -26,13 +26,25 @@ export class Listing {
     }
   }
 
-  async #entries(keys: ScopeKeys, scope: ScopePath, options: ListOptions, names: readonly string[]): Promise<ListedEntry[]> {
-    const values = await this.commands.mget(keys.bucket, names.map((name) => `${keys.base}e:${name}`));
+  async #entries(
+    keys: ScopeKeys,
+    scope: ScopePath,
+    options: ListOptions,
+    names: readonly string[],
+  ): Promise<ListedEntry[]> {
+    const values = await this.commands.mget(
+      keys.bucket,
+      names.map((name) => `${keys.base}e:${name}`),
+    );
     const listed = await Promise.all(values.map((bytes) => this.#entry(bytes, scope, options)));
     return listed.filter((line) => line !== undefined);
   }
 
-  async #entry(bytes: Buffer | null, scope: ScopePath, { deep, keysOnly }: ListOptions): Promise<ListedEntry | undefined> {
+  async #entry(
+    bytes: Buffer | null,
+    scope: ScopePath,
+    { deep, keysOnly }: ListOptions,
+  ): Promise<ListedEntry | undefined> {
     const envelope = EntryRecord.decode(bytes, this.reader.checksum)?.envelope;
     const path = envelope && this.host.scopes.parse(envelope.scope);
     const isWanted = path && (deep ? path.isWithin(scope) : path.id === scope.id);

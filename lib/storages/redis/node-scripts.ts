@@ -108,7 +108,9 @@ if not queued then return { 0 } end
 local epoch, tag, fence = string.match(queued, '^([^:]+):?([^:]*):?(%d*)$')
 local index, dropped = P .. 'i:' .. queued, 0
 local batch = redis.call('ZRANGE', index, 0, tonumber(ARGV[2]) - 1, 'WITHSCORES')
+local names = {}
 for at = 1, #batch, 2 do
+  names[#names + 1] = batch[at]
   local extra = extraOf(P .. 'e:' .. batch[at])
   local own = extra and fenceOf(extra, epoch)
   if own and (tag == '' or (own < tonumber(fence) and hasTag(extra, tag))) then
@@ -116,8 +118,8 @@ for at = 1, #batch, 2 do
     if tonumber(batch[at + 1]) > tonumber(ARGV[3]) then dropped = dropped + 1 end
   end
 end
-if #batch > 0 then redis.call('ZREMRANGEBYRANK', index, 0, #batch / 2 - 1) end
-if #batch < 2 * tonumber(ARGV[2]) then
+if #names > 0 then redis.call('ZREM', index, unpack(names)) end
+if #names < tonumber(ARGV[2]) then
   redis.call('UNLINK', index)
   redis.call('LPOP', KEYS[1])
 end

@@ -1,7 +1,17 @@
 import { isFresh, type NewEntry, type StoredEntry } from '../../core/entry.js';
 import { InvalidOptionsError, StorageUnavailableError } from '../../core/errors.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
-import type { Change, ChangeResult, EntryAddress, Leases, ListedEntry, ListOptions, OpenStorage, ReadOptions, StorageHost } from '../../core/storage.js';
+import type {
+  Change,
+  ChangeResult,
+  EntryAddress,
+  Leases,
+  ListedEntry,
+  ListOptions,
+  OpenStorage,
+  ReadOptions,
+  StorageHost,
+} from '../../core/storage.js';
 import { Commands } from './commands.js';
 import type { Connection } from './connection.js';
 import { Counters } from './counters.js';
@@ -48,8 +58,17 @@ export class OpenRedis implements OpenStorage {
     this.#work = new ScopeWork(host, this.#commands, this.#layout, this.#reclaim, this.#clock);
     this.#listing = new Listing(host, this.#commands, this.#layout, this.#reader, this.#work);
     this.#counters = new Counters(this.#writer);
-    this.leases = new RedisLeases(host, this.#commands, this.#reader, this.#writer, this.#clock, this.#layout);
-    this.#deafen = connection.listen((error) => host.listener.onFault?.({ during: 'connect', storage: 'redis', error }));
+    this.leases = new RedisLeases(
+      host,
+      this.#commands,
+      this.#reader,
+      this.#writer,
+      this.#clock,
+      this.#layout,
+    );
+    this.#deafen = connection.listen((error) =>
+      host.listener.onFault?.({ during: 'connect', storage: 'redis', error }),
+    );
     connection.started().then(this.#keepTime, this.#keepTime);
   }
 
@@ -73,7 +92,10 @@ export class OpenRedis implements OpenStorage {
     return found?.entry;
   }
 
-  readMany(at: readonly EntryAddress[], options?: ReadOptions): Promise<(StoredEntry | undefined)[]> {
+  readMany(
+    at: readonly EntryAddress[],
+    options?: ReadOptions,
+  ): Promise<(StoredEntry | undefined)[]> {
     return Promise.all(at.map((one) => this.read(one, options)));
   }
 
@@ -103,7 +125,9 @@ export class OpenRedis implements OpenStorage {
       if (!found || !isFresh(found.entry, this.host.clock.monotonic())) return false;
       if (await this.#writer.renew(place, found, ttlMs)) return true;
     }
-    throw new StorageUnavailableError(`Redis: ${at.key} in scope ${at.scope} is written too often to be touched.`);
+    throw new StorageUnavailableError(
+      `Redis: ${at.key} in scope ${at.scope} is written too often to be touched.`,
+    );
   }
 
   change(at: EntryAddress, change: Change): Promise<ChangeResult> {
@@ -147,7 +171,10 @@ export class OpenRedis implements OpenStorage {
   }
 
   figures(): Readonly<Record<string, number>> {
-    return { commandsUnderWay: this.#commands.underWay, bucketsBeingReclaimed: this.#reclaim.running };
+    return {
+      commandsUnderWay: this.#commands.underWay,
+      bucketsBeingReclaimed: this.#reclaim.running,
+    };
   }
 
   async close(): Promise<void> {

@@ -10,8 +10,12 @@ export interface Packed {
 }
 
 /** Deflates what is large, where it helps. */
-export function pack(payload: Uint8Array, compression: Required<CompressionOptions> | undefined): Packed {
-  if (!compression || payload.length <= compression.aboveBytes) return { encoding: PAYLOAD.plain, payload };
+export function pack(
+  payload: Uint8Array,
+  compression: Required<CompressionOptions> | undefined,
+): Packed {
+  if (!compression || payload.length <= compression.aboveBytes)
+    return { encoding: PAYLOAD.plain, payload };
   const smaller = deflateRawSync(payload, { level: 1 });
   return smaller.length < payload.length
     ? { encoding: PAYLOAD.compressed, payload: smaller }
@@ -24,10 +28,14 @@ export function pack(payload: Uint8Array, compression: Required<CompressionOptio
  */
 export function unpack({ encoding, payload }: Packed, maxInflatedBytes: number): Uint8Array {
   if (encoding === PAYLOAD.plain) return payload;
-  if (encoding !== PAYLOAD.compressed) throw new SerializationError('The payload is encrypted; this storage has no key.');
+  if (encoding !== PAYLOAD.compressed)
+    throw new SerializationError('The payload is encrypted; this storage has no key.');
   try {
     return inflateRawSync(payload, { maxOutputLength: maxInflatedBytes });
   } catch (cause) {
-    throw new SerializationError(`The payload does not inflate to ${maxInflatedBytes} bytes or fewer.`, { cause });
+    throw new SerializationError(
+      `The payload does not inflate to ${maxInflatedBytes} bytes or fewer.`,
+      { cause },
+    );
   }
 }

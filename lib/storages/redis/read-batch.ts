@@ -81,7 +81,10 @@ class Batch {
     this.commands.mget(this.bucket, this.#keys).then(
       (values) => {
         for (const { entryAt, nodesAt, depth, resolve } of this.#waiting)
-          resolve({ bytes: values[entryAt] ?? null, nodes: values.slice(nodesAt, nodesAt + depth) });
+          resolve({
+            bytes: values[entryAt] ?? null,
+            nodes: values.slice(nodesAt, nodesAt + depth),
+          });
       },
       (error: unknown) => {
         for (const { reject } of this.#waiting) reject(error);

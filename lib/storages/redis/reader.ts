@@ -57,7 +57,12 @@ export class Reader {
     const { envelope } = record;
     const { scope, key } = place.at;
     if (!envelope.isFor(scope.id, key)) {
-      this.#report(new StorageUnavailableError('Redis: an entry lies under a key that it was not written for; it is not used.'), place);
+      this.#report(
+        new StorageUnavailableError(
+          'Redis: an entry lies under a key that it was not written for; it is not used.',
+        ),
+        place,
+      );
       return undefined;
     }
     const { ttlMs, graceMs, loadMs } = envelope;
@@ -69,7 +74,15 @@ export class Reader {
     const value = this.#valueIn(place, record);
     if (!value) return undefined;
     const tags = record.hasTags ? envelope.tags : NO_TAGS;
-    const entry = { value: value.value, freshUntil, staleUntil, ttlMs, storedAt, sliding: envelope.sliding, tags };
+    const entry = {
+      value: value.value,
+      freshUntil,
+      staleUntil,
+      ttlMs,
+      storedAt,
+      sliding: envelope.sliding,
+      tags,
+    };
     return { record, entry: loadMs === undefined ? entry : { ...entry, loadMs } };
   }
 
@@ -82,12 +95,20 @@ export class Reader {
     return encodeEnvelope(fields, this.checksum);
   }
 
-  async #judgeTags(place: Place, record: EntryRecord, moved: readonly MovedFence[], wasStale: boolean): Promise<Found | undefined> {
+  async #judgeTags(
+    place: Place,
+    record: EntryRecord,
+    moved: readonly MovedFence[],
+    wasStale: boolean,
+  ): Promise<Found | undefined> {
     const { tags } = record;
     const wanted = moved.flatMap(({ epoch, fence }) =>
       tags.map((tag) => ({ key: `${place.scope.base}t:${epoch}:${tag}`, fence })),
     );
-    const kept = await this.commands.mget(place.scope.bucket, wanted.map(({ key }) => key));
+    const kept = await this.commands.mget(
+      place.scope.bucket,
+      wanted.map(({ key }) => key),
+    );
     let isStale = wasStale;
     for (const [at, { fence }] of wanted.entries()) {
       // A lost tag says nothing about what happened to it: the entry is dead (P8).
@@ -100,7 +121,10 @@ export class Reader {
 
   #valueIn(place: Place, record: EntryRecord): { readonly value: unknown } | undefined {
     try {
-      const payload = unpack(record.envelope, this.options.compression?.maxInflatedBytes ?? INFLATED_MAX);
+      const payload = unpack(
+        record.envelope,
+        this.options.compression?.maxInflatedBytes ?? INFLATED_MAX,
+      );
       return { value: this.host.serializer.deserialize(payload) };
     } catch (error) {
       this.#report(error, place);
@@ -109,7 +133,13 @@ export class Reader {
   }
 
   #report(error: unknown, { at }: Place): void {
-    this.host.listener.onFault?.({ during: 'read', storage: 'redis', error, key: at.key, scope: at.scope });
+    this.host.listener.onFault?.({
+      during: 'read',
+      storage: 'redis',
+      error,
+      key: at.key,
+      scope: at.scope,
+    });
   }
 }
 

@@ -83,7 +83,12 @@ export class Reclaim {
 
   /** How many indexes are left. */
   async #step(scope: ScopeKeys, dropped: Map<string, number>): Promise<number> {
-    const reply = await this.commands.run(RECLAIM, scope, [`${scope.base}g`], [BATCH, this.clock.now()]);
+    const reply = await this.commands.run(
+      RECLAIM,
+      scope,
+      [`${scope.base}g`],
+      [BATCH, this.clock.now()],
+    );
     const [left, index, count] = reply as [number, string?, number?];
     if (index !== undefined) dropped.set(index, (dropped.get(index) ?? 0) + (count ?? 0));
     return left;
@@ -91,6 +96,8 @@ export class Reclaim {
 
   #checkPatience(until: number): void {
     if (this.host.clock.monotonic() > until)
-      throw new StorageUnavailableError(`Redis: evicted entries could not be reclaimed within ${PATIENCE_MS / 1000} s; the next eviction goes on with it.`);
+      throw new StorageUnavailableError(
+        `Redis: evicted entries could not be reclaimed within ${PATIENCE_MS / 1000} s; the next eviction goes on with it.`,
+      );
   }
 }

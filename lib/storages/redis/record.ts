@@ -40,7 +40,9 @@ export class EntryRecord {
     const start = HEADER_BYTES + bytes[1]! + 256 * bytes[2]!;
     const rest = bytes.subarray(start);
     const envelope = decodeEnvelope(rest, checksum);
-    return envelope && new EntryRecord(bytes.toString('latin1', HEADER_BYTES, start), envelope, rest);
+    return (
+      envelope && new EntryRecord(bytes.toString('latin1', HEADER_BYTES, start), envelope, rest)
+    );
   }
 
   /** Unique for each write. */
@@ -67,7 +69,8 @@ export class EntryRecord {
       if (!current) return 'dead';
       const end = at + current.length;
       const isLast = this.#extra.charCodeAt(end) === BAR;
-      const isSame = this.#extra.startsWith(current, at) && (isLast || this.#extra.charCodeAt(end) === COMMA);
+      const isSame =
+        this.#extra.startsWith(current, at) && (isLast || this.#extra.charCodeAt(end) === COMMA);
       if (!isSame) return this.#judgeSlowly(nodes);
       at = end + 1;
     }
@@ -94,7 +97,12 @@ export class EntryRecord {
 
   #areFencesSound(): boolean {
     const [levels = '', , , fences] = this.#extra.split('|');
-    return levels.split(',').map((level) => level.slice(level.indexOf(':') + 1)).join('.') === fences;
+    return (
+      levels
+        .split(',')
+        .map((level) => level.slice(level.indexOf(':') + 1))
+        .join('.') === fences
+    );
   }
 }
 

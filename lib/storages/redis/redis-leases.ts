@@ -62,14 +62,26 @@ export class RedisLeases implements Leases {
     return (await this.commands.run(RENEW_LEASE, place.scope, place.keys, [token, leaseMs])) === 1;
   }
 
-  async #ask(place: Place, leaseMs: number, mode: '' | 'refresh' | 'force'): Promise<LeaseAnswer | undefined> {
+  async #ask(
+    place: Place,
+    leaseMs: number,
+    mode: '' | 'refresh' | 'force',
+  ): Promise<LeaseAnswer | undefined> {
     const token = this.writer.token();
-    const args = [place.name, token, Math.max(1, Math.ceil(leaseMs)), token, this.clock.now(), mode];
+    const args = [
+      place.name,
+      token,
+      Math.max(1, Math.ceil(leaseMs)),
+      token,
+      this.clock.now(),
+      mode,
+    ];
     const reply = await this.commands.runForBytes(ACQUIRE, place.scope, place.keys, args);
     const [kind, bytes, old] = reply as [Buffer, Buffer | null, Buffer];
     const entry = this.#entryIn(place, bytes, old.length > 0);
     if (kind[0] === HIT) return entry && { kind: 'hit', entry };
-    if (kind[0] === LEASED) return { kind: 'leased', lease: new RedisLease(place.at, place, token), stale: entry };
+    if (kind[0] === LEASED)
+      return { kind: 'leased', lease: new RedisLease(place.at, place, token), stale: entry };
     return { kind: 'busy', stale: entry, changed: this.#waiter() };
   }
 

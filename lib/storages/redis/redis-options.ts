@@ -45,7 +45,14 @@ export interface ResolvedRedisOptions {
 }
 
 const SOURCES = ['url', 'options', 'client', 'cluster', 'sentinel'] as const;
-const NAMES: readonly string[] = [...SOURCES, 'prefix', 'timeout', 'reconnectAfterTimeouts', 'failFast', 'compression'];
+const NAMES: readonly string[] = [
+  ...SOURCES,
+  'prefix',
+  'timeout',
+  'reconnectAfterTimeouts',
+  'failFast',
+  'compression',
+];
 
 /** @throws InvalidOptionsError naming the option, what was expected and what came */
 export function resolveRedisOptions(given: RedisStorageOptions): ResolvedRedisOptions {
@@ -59,18 +66,31 @@ export function resolveRedisOptions(given: RedisStorageOptions): ResolvedRedisOp
   if (!Number.isInteger(reconnectAfterTimeouts) || reconnectAfterTimeouts < 1)
     throw wrong('reconnectAfterTimeouts', 'a whole number above 0', reconnectAfterTimeouts);
   const timeoutMs = toMs(timeout, 'redisStorage: timeout');
-  if (timeoutMs <= 0 || timeoutMs === Infinity) throw wrong('timeout', 'a finite duration above 0', timeout);
-  return { source: given, prefix, timeoutMs, reconnectAfterTimeouts, failFast, compression: resolveCompression(given.compression) };
+  if (timeoutMs <= 0 || timeoutMs === Infinity)
+    throw wrong('timeout', 'a finite duration above 0', timeout);
+  return {
+    source: given,
+    prefix,
+    timeoutMs,
+    reconnectAfterTimeouts,
+    failFast,
+    compression: resolveCompression(given.compression),
+  };
 }
 
-function resolveCompression(given: RedisStorageOptions['compression']): Required<CompressionOptions> | undefined {
+function resolveCompression(
+  given: RedisStorageOptions['compression'],
+): Required<CompressionOptions> | undefined {
   if (given === undefined || given === false) return undefined;
   const { aboveBytes = 1024, maxInflatedBytes = 64 * 2 ** 20 } = given === true ? {} : given;
   for (const [name, bytes] of Object.entries({ aboveBytes, maxInflatedBytes }))
-    if (!Number.isSafeInteger(bytes) || bytes < 0) throw wrong(`compression.${name}`, 'a number of bytes', bytes);
+    if (!Number.isSafeInteger(bytes) || bytes < 0)
+      throw wrong(`compression.${name}`, 'a number of bytes', bytes);
   return { aboveBytes, maxInflatedBytes };
 }
 
 function wrong(option: string, expected: string, got: unknown): InvalidOptionsError {
-  return new InvalidOptionsError(`redisStorage: ${option}: expected ${expected}, got ${describe(got)}.`);
+  return new InvalidOptionsError(
+    `redisStorage: ${option}: expected ${expected}, got ${describe(got)}.`,
+  );
 }

@@ -2,7 +2,16 @@ import type { ScopePath } from '../../core/scope.js';
 import type { StorageHost } from '../../core/storage.js';
 import type { Commands } from './commands.js';
 import type { Layout, ScopeKeys } from './layout.js';
-import { COUNT, DROP_IDLE, EVICT_NODE, EVICT_TAGS, INLINE_MAX, MARK_STALE, SWEEP, UNCOUNT_STALE } from './node-scripts.js';
+import {
+  COUNT,
+  DROP_IDLE,
+  EVICT_NODE,
+  EVICT_TAGS,
+  INLINE_MAX,
+  MARK_STALE,
+  SWEEP,
+  UNCOUNT_STALE,
+} from './node-scripts.js';
 import type { Reclaim } from './reclaim.js';
 import type { ServerClock } from './server-clock.js';
 
@@ -28,7 +37,9 @@ export class ScopeWork {
 
   evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
     const named = this.#named(tags);
-    return named.length === 0 ? Promise.resolve(0) : this.#sum(scope, (keys) => this.#evictTagsAt(keys, named));
+    return named.length === 0
+      ? Promise.resolve(0)
+      : this.#sum(scope, (keys) => this.#evictTagsAt(keys, named));
   }
 
   count(scope: ScopePath): Promise<number> {
@@ -53,8 +64,10 @@ export class ScopeWork {
   removeExpired(global: ScopePath): Promise<number> {
     return this.#sum(global, async (keys) => {
       this.reclaim.start(keys);
-      for (let total = 0; ; ) {
-        const taken = Number(await this.commands.run(SWEEP, keys, keys.nodes, [this.clock.now(), SWEEP_BATCH]));
+      for (let total = 0; ;) {
+        const taken = Number(
+          await this.commands.run(SWEEP, keys, keys.nodes, [this.clock.now(), SWEEP_BATCH]),
+        );
         total += taken;
         if (taken < SWEEP_BATCH) return total;
       }
@@ -108,7 +121,8 @@ export class ScopeWork {
       this.reclaim.start(keys);
       return count;
     }
-    if (queued.length === 1) return this.#countOfQueued(keys, queued[0]!, now).finally(() => this.reclaim.start(keys));
+    if (queued.length === 1)
+      return this.#countOfQueued(keys, queued[0]!, now).finally(() => this.reclaim.start(keys));
     // Entries with several of the tags count once: only removing them tells.
     const dropped = await this.reclaim.settle(keys);
     return queued.reduce((sum, index) => sum + (dropped.get(index) ?? 0), 0);
@@ -130,7 +144,11 @@ export class ScopeWork {
   }
 
   async #ask(keys: ScopeKeys, index: string): Promise<[number, number, string?]> {
-    return (await this.commands.run(COUNT, keys, keys.nodes, [this.clock.now(), index])) as [number, number, string?];
+    return (await this.commands.run(COUNT, keys, keys.nodes, [this.clock.now(), index])) as [
+      number,
+      number,
+      string?,
+    ];
   }
 
   async #expireAt(keys: ScopeKeys, tags: readonly string[] | undefined): Promise<number> {
@@ -141,7 +159,13 @@ export class ScopeWork {
     const chosen = tags?.join(',') ?? '';
     if (tags?.length === 0) return 0;
     return this.#sumBatches(keys, (names) =>
-      this.commands.run(UNCOUNT_STALE, keys, keys.nodes, [epoch, fence!, chosen, this.clock.now(), ...names]),
+      this.commands.run(UNCOUNT_STALE, keys, keys.nodes, [
+        epoch,
+        fence!,
+        chosen,
+        this.clock.now(),
+        ...names,
+      ]),
     );
   }
 

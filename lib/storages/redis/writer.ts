@@ -48,31 +48,62 @@ export class Writer {
   }
 
   /** `false`: the condition did not hold, and nothing was written. */
-  async write(place: Place, entry: NewEntry, condition: Condition = ALWAYS, remains?: StoredEntry): Promise<boolean> {
+  async write(
+    place: Place,
+    entry: NewEntry,
+    condition: Condition = ALWAYS,
+    remains?: StoredEntry,
+  ): Promise<boolean> {
     const now = this.clock.now();
-    const end = remains ? now + remains.freshUntil - this.host.clock.monotonic() : now + entry.ttlMs;
+    const end = remains
+      ? now + remains.freshUntil - this.host.clock.monotonic()
+      : now + entry.ttlMs;
     const ttlMs = remains ? remains.ttlMs : entry.ttlMs;
     const times = { storedAt: end === Infinity ? now : end - ttlMs, ttlMs, graceMs: entry.graceMs };
     const life = lifeOf(end - now + entry.graceMs);
     const tags = entry.tags.map((tag) => this.layout.tag(tag)).join(',');
     const sweep = this.#made % SWEEP_EVERY === 0 ? '1' : '';
     const token = this.token();
-    const args: Argument[] = [place.name, condition.mode, condition.expected, now, score(end), life, token, token, tags, sweep];
-    args.push(this.reader.seal(place, entry, times));
+    const args: Argument[] = [
+      place.name,
+      condition.mode,
+      condition.expected,
+      now,
+      score(end),
+      life,
+      token,
+      token,
+      tags,
+      sweep,
+    ];
+    args.push(asBuffer(this.reader.seal(place, entry, times)));
     return (await this.commands.run(WRITE, place.scope, place.keys, args)) === 1;
   }
 
   /** `true`: a fresh entry was removed. Voids the lease in any case. */
   async remove(place: Place): Promise<boolean> {
-    return (await this.commands.run(REMOVE, place.scope, place.keys, [place.name, this.clock.now()])) === 1;
+    return (
+      (await this.commands.run(REMOVE, place.scope, place.keys, [place.name, this.clock.now()])) ===
+      1
+    );
   }
 
   /** A new life of `ttlMs` from now for the entry just found; `false` when it is not there any more. */
   async renew(place: Place, { record }: Found, ttlMs: number): Promise<boolean> {
     const now = this.clock.now();
     const { graceMs } = record.envelope;
-    const head = encodeEnvelopeHead(record.envelopeBytes, { storedAt: now, ttlMs, graceMs }, this.reader.checksum);
-    const args = [place.name, record.stamp, score(now + ttlMs), lifeOf(ttlMs + graceMs), head];
+    const head = encodeEnvelopeHead(
+      record.envelopeBytes,
+      { storedAt: now, ttlMs, graceMs },
+      this.reader.checksum,
+    );
+    const args = [
+      place.name,
+      record.stamp,
+      score(now + ttlMs),
+      lifeOf(ttlMs + graceMs),
+      asBuffer(head),
+    ];
     return (await this.commands.run(RENEW_ENTRY, place.scope, place.keys, args)) === 1;
   }
 
@@ -81,7 +112,8 @@ export class Writer {
     for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
       const sight = await this.reader.look(place);
       const found = await this.reader.judge(place, sight);
-      const current = found && isFresh(found.entry, this.host.clock.monotonic()) ? found.entry : undefined;
+      const current =
+        found && isFresh(found.entry, this.host.clock.monotonic()) ? found.entry : undefined;
       const result = await change(current);
       if ('keep' in result) return result;
       const remains = result.ttl === 'remaining' ? current : undefined;
@@ -107,6 +139,11 @@ function asObserved({ bytes, nodes }: Sight): string {
 /** Whole ms for PX; 0 stands for no expiry. Ends beyond what the server can count are none. */
 function lifeOf(ms: number): number {
   return ms < MAX_LIFE_MS ? Math.max(1, Math.ceil(ms)) : 0;
+}
+
+/** The same bytes: the client would turn any other view into text. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 const MAX_LIFE_MS = 2 ** 52;

@@ -1,0 +1,147 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A server process started by a test, and its folder. */
+export interface ServerProcess {
+  readonly port: number;
+  readonly folder: string;
+  readonly pid: number;
+  /** SIGSTOP: it accepts connections and answers nothing. */
+  pause(): void;
+  resume(): void;
+  /** kill -9. Resolves when the process has gone. */
+  kill(): Promise<void>;
+  /** The same port and folder again, after `kill`. */
+  restart(): Promise<void>;
+  /** Ends it and removes the folder. */
+  stop(): Promise<void>;
+}
+
+/** A port on the loopback interface that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** The program's path; installed by apt-get where that is allowed, else the error says what to type. */
+export function findProgram(program: string, aptPackage: string): string {
+  const found = which(program);
+  if (found) return found;
+  const install = `apt-get install -y --no-install-recommends ${aptPackage}`;
+  const asRoot = process.getuid?.() === 0 ? install : `sudo -n ${install}`;
+  try {
+    execFileSync('sh', ['-c', asRoot], {
+      stdio: 'ignore',
+      timeout: 120_000,
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    });
+  } catch (cause) {
+    throw new Error(`These tests need ${program}. Type: sudo ${install}`, { cause });
+  }
+  const installed = which(program);
+  if (installed) return installed;
+  throw new Error(`${program} is still missing after installing ${aptPackage}.`);
+}
+
+function which(program: string): string | undefined {
+  try {
+    return execFileSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).trim();
+  } catch {
+    // Not on the PATH: that is the answer.
+    return undefined;
+  }
+}
+
+/** Starts `program` in a temporary folder and waits until `isUp` says so. */
+export async function startProcess(
+  program: string,
+  port: number,
+  args: (folder: string) => readonly string[],
+  isUp: (port: number) => Promise<boolean>,
+): Promise<ServerProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'nestjs-scoped-cache-server-'));
+  const server = new Server(program, port, folder, args(folder), isUp);
+  try {
+    await server.restart();
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return server;
+}
+
+class Server implements ServerProcess {
+  #child: ChildProcess | undefined;
+  /** A test run that ends early takes its servers with it. */
+  readonly #lastRites = (): void => {
+    this.#child?.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true });
+  };
+
+  constructor(
+    readonly program: string,
+    readonly port: number,
+    readonly folder: string,
+    readonly args: readonly string[],
+    readonly isUp: (port: number) => Promise<boolean>,
+  ) {
+    process.once('exit', this.#lastRites);
+  }
+
+  get pid(): number {
+    return this.#child!.pid!;
+  }
+
+  pause(): void {
+    process.kill(this.pid, 'SIGSTOP');
+  }
+
+  resume(): void {
+    process.kill(this.pid, 'SIGCONT');
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  async restart(): Promise<void> {
+    // The watcher survives neither: when this process dies without a word, the server's parent-death check ends it.
+    this.#child = spawn(
+      'sh',
+      ['-c', WATCHED, this.program, String(process.pid), this.program, ...this.args],
+      {
+        stdio: 'ignore',
+        cwd: this.folder,
+      },
+    );
+    this.#child.unref();
+    for (let tries = 0; tries < 400; tries++) {
+      if (await this.isUp(this.port)) return;
+      if (this.#child.exitCode !== null) break;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    throw new Error(`${this.program} ${this.args.join(' ')} did not start.`);
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    process.off('exit', this.#lastRites);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** `$1`: the test's pid. A background shell ends the server when that process has gone; `exec` makes the server the child itself. */
+const WATCHED = `parent=$1; shift; ( self=$$; while kill -0 "$parent" 2>/dev/null && kill -0 "$self" 2>/dev/null; do sleep 1; done; kill -9 "$self" ) >/dev/null 2>&1 & exec "$@"`;
