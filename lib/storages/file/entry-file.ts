@@ -77,6 +77,11 @@ export function headOf(file: FileEntry): Uint8Array {
   return file.bytes.subarray(HEAD_AT, HEAD_AT + HEAD_BYTES);
 }
 
+/** Tells one write of an entry from another; `''` for no entry. */
+export function markOf(file: FileEntry | undefined): string {
+  return file ? Buffer.from(file.bytes.subarray(HEAD_AT, HEAD_AT + HEAD_BYTES + 4)).toString('base64') : '';
+}
+
 /** The head with other times, to overwrite {@link headOf} with. */
 export function renewedHead(host: StorageHost, file: FileEntry, times: EnvelopeTimes): Uint8Array {
   return encodeEnvelopeHead(file.bytes.subarray(HEAD_AT), times, host.checksum);

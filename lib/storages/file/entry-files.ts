@@ -58,14 +58,19 @@ export class EntryFiles {
   }
 
   /**
-   * Replaces the entry, voids the lease, and releases the key. The file is written while waiting for the key.
-   * `check` may refuse at the last moment, with the key held. `false`: it did, or the scope was evicted meanwhile.
+   * Replaces the entry, which voids leases: they know what they were taken on. The file is written while waiting for the key.
+   * `check` may refuse at the last moment; `atEnd` comes after all else; both with the key held. `false`: `check` refused,
+   * or the scope was evicted meanwhile.
    */
-  async publish(place: Place, bytes: Uint8Array, check?: () => Promise<boolean>): Promise<boolean> {
+  async publish(place: Place, bytes: Uint8Array, check?: () => Promise<boolean>, atEnd?: () => Promise<void>): Promise<boolean> {
     const creating = this.folders.createTemp(place.folder, bytes);
     creating.catch(() => undefined); // awaited below, but perhaps not before it fails
     try {
-      return await this.alone(place, async () => this.#commit(place, await creating, check));
+      return await this.alone(place, async () => {
+        const isPublished = await this.#commit(place, await creating, check);
+        await atEnd?.();
+        return isPublished;
+      });
     } catch (error) {
       await creating.then(unlinkIfThere, () => undefined);
       throw error;
@@ -119,7 +124,7 @@ export class EntryFiles {
       return false;
     }
     try {
-      await Promise.all([rename(temp, place.path), unlinkIfThere(place.lease)]);
+      await rename(temp, place.path);
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return false;
       throw error;

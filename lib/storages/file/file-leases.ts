@@ -2,7 +2,7 @@ import { sleep, systemClock } from '../../core/clock.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import type { EntryAddress, Lease, LeaseAnswer, Leases, StorageHost } from '../../core/storage.js';
 import { hasCode, unlinkIfThere } from './disk.js';
-import { toStored, type FileEntry } from './entry-file.js';
+import { markOf, toStored, type FileEntry } from './entry-file.js';
 import type { EntryFiles } from './entry-files.js';
 import type { Place } from './file-layout.js';
 import { readLease, writeLease, type LeaseRecord } from './lease-file.js';
@@ -34,22 +34,20 @@ export class FileLeases implements Leases {
       const hit = refresh ? undefined : this.#hit(file);
       if (hit) return hit;
       const stale = this.#stale(file);
-      if (await this.#isHeld(await readLease(place))) return { kind: 'busy', stale, changed: (maxMs) => this.#changed(place, maxMs) };
-      return { kind: 'leased', lease: await this.#take(at, place, leaseMs), stale };
+      if (await this.#isHeld(await readLease(place), file)) return { kind: 'busy', stale, changed: (maxMs) => this.#changed(at, place, maxMs) };
+      return { kind: 'leased', lease: await this.#take(at, place, file, leaseMs), stale };
     });
   }
 
   async store(lease: Lease, entry: NewEntry): Promise<boolean> {
     const { at, place, token } = lease as FileLease;
     const bytes = this.files.encode(at, entry);
+    let isOurs = false;
     const isStored = await this.files.publish(place, bytes, async () => {
-      const record = await this.#valid(place, token);
-      if (!record) return false;
-      const isFenced = entry.tags.some((tag) => record.evictedTags.includes(tag));
-      // The lease ends either way.
-      if (isFenced) await unlinkIfThere(place.lease);
-      return !isFenced;
-    });
+      const record = await this.#valid(at, place, token);
+      isOurs = record !== undefined;
+      return record !== undefined && !entry.tags.some((tag) => record.evictedTags.includes(tag));
+    }, () => this.#end(place, token, isOurs));
     if (isStored) await this.onStored(place, bytes);
     return isStored;
   }
@@ -67,17 +65,17 @@ export class FileLeases implements Leases {
   }
 
   renew(lease: Lease, leaseMs: number): Promise<boolean> {
-    const { place, token } = lease as FileLease;
+    const { at, place, token } = lease as FileLease;
     return this.files.alone(place, async () => {
-      const record = await this.#valid(place, token);
+      const record = await this.#valid(at, place, token);
       if (record) await writeLease(this.files.folders, place, { ...record, expiresAt: this.host.clock.now() + leaseMs });
       return record !== undefined;
     });
   }
 
-  async #take(at: EntryAddress, place: Place, leaseMs: number): Promise<Lease> {
+  async #take(at: EntryAddress, place: Place, file: FileEntry | undefined, leaseMs: number): Promise<Lease> {
     const token = this.host.randomToken();
-    const record: LeaseRecord = { token, expiresAt: this.host.clock.now() + leaseMs, ownerId: this.owners.me.id, evictedTags: [] };
+    const record: LeaseRecord = { token, expiresAt: this.host.clock.now() + leaseMs, ownerId: this.owners.me.id, seen: markOf(file), evictedTags: [] };
     try {
       await writeLease(this.files.folders, place, record);
     } catch (error) {
@@ -96,26 +94,31 @@ export class FileLeases implements Leases {
     return file && this.host.clock.now() < file.staleUntil ? toStored(this.host, file) : undefined;
   }
 
-  async #valid(place: Place, token: string): Promise<LeaseRecord | undefined> {
-    const record = await readLease(place);
-    return record?.token === token && this.host.clock.now() < record.expiresAt ? record : undefined;
+  async #valid(at: EntryAddress, place: Place, token: string): Promise<LeaseRecord | undefined> {
+    const [record, file] = await Promise.all([readLease(place), this.files.readAlone(at, place)]);
+    return record?.token === token && record.seen === markOf(file) && this.host.clock.now() < record.expiresAt ? record : undefined;
   }
 
-  /** A lease whose process is gone delays nobody. */
-  async #isHeld(record: LeaseRecord | undefined): Promise<boolean> {
-    if (!record || this.host.clock.now() >= record.expiresAt) return false;
+  /** The lease ends with the attempt to store, whatever became of it. */
+  async #end(place: Place, token: string, isOurs: boolean): Promise<void> {
+    if (isOurs || (await readLease(place))?.token === token) await unlinkIfThere(place.lease);
+  }
+
+  /** A lease whose process is gone, or whose key was written since, delays nobody. */
+  async #isHeld(record: LeaseRecord | undefined, file: FileEntry | undefined): Promise<boolean> {
+    if (!record || record.seen !== markOf(file) || this.host.clock.now() >= record.expiresAt) return false;
     return !(await this.owners.isGone(record.ownerId));
   }
 
   /** Looks again and again, in real time: what it waits for happens in other processes. */
-  async #changed(place: Place, maxMs: number): Promise<void> {
+  async #changed(at: EntryAddress, place: Place, maxMs: number): Promise<void> {
     let isOver = false;
     const stop = this.host.clock.after(maxMs, () => (isOver = true));
     const until = systemClock.monotonic() + maxMs;
     try {
       for (let pauseMs = 2; !isOver && systemClock.monotonic() < until; pauseMs = Math.min(POLL_MS_MAX, pauseMs * 2)) {
         await sleep(systemClock, pauseMs);
-        if (!(await this.#isHeld(await readLease(place)))) return;
+        if (!(await this.#isHeld(await readLease(place), await this.files.read(at, place)))) return;
       }
     } catch (error) {
       // Asking again will meet the same fault, where it is the caller's to handle.

@@ -13,6 +13,8 @@ export interface LeaseRecord {
   readonly expiresAt: number;
   /** The process that loads. */
   readonly ownerId: string;
+  /** The entry's head when the lease was taken, `''` for none: when it is another one, the key was written and the lease is void. */
+  readonly seen: string;
   /** Evicted, at this place or above it, since the lease was taken: a result carrying one must not be stored. */
   readonly evictedTags: readonly string[];
 }

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import type { StorageHost } from '../../core/storage.js';
 import { unlinkIfThere } from './disk.js';
 import type { EntryFiles } from './entry-files.js';
-import { isEntryName, ownerOfTemp, type FileLayout } from './file-layout.js';
+import { isEntryName, isLeaseName, ownerOfTemp, type FileLayout } from './file-layout.js';
+import { readLease } from './lease-file.js';
 import type { Owners } from './owners.js';
 import type { Slots } from './slots.js';
 import type { Trash } from './trash.js';
@@ -100,7 +101,18 @@ export class Sweeper {
   async #visit({ folder, name }: Found): Promise<boolean> {
     const owner = ownerOfTemp(name);
     if (owner !== undefined && (await this.parts.owners.isGone(owner))) await unlinkIfThere(join(folder, name));
+    if (isLeaseName(name)) await this.#visitLease(folder, name);
     return isEntryName(name) ? this.#visitEntry(folder, name) : false;
+  }
+
+  /** Leases that nobody gave back. */
+  async #visitLease(folder: string, name: string): Promise<void> {
+    const { host, files, layout, owners } = this.parts;
+    const place = layout.placeIn(folder, name.slice(0, name.indexOf('.')));
+    await files.alone(place, async () => {
+      const lease = await readLease(place);
+      if (!lease || host.clock.now() >= lease.expiresAt || (await owners.isGone(lease.ownerId))) await unlinkIfThere(place.lease);
+    });
   }
 
   async #visitEntry(folder: string, name: string): Promise<boolean> {
