@@ -73,7 +73,11 @@ export type { RequestContext } from './nest/request-context.js';
 export { CacheScopeInterceptor } from './nest/cache-scope.interceptor.js';
 
 // Storages and eviction rules
-export { memoryStorage, type MemoryStorageOptions, type ScopeLimits } from './storages/memory/index.js';
+export {
+  memoryStorage,
+  type MemoryStorageOptions,
+  type ScopeLimits,
+} from './storages/memory/index.js';
 export { lru } from './core/eviction/lru.js';
 export { maxItems } from './core/eviction/max-items.js';
 export { timeToLive } from './core/eviction/time-to-live.js';

@@ -1,4 +1,10 @@
-import type { InjectionToken, ModuleMetadata, OptionalFactoryDependency, Provider, Type } from '@nestjs/common';
+import type {
+  InjectionToken,
+  ModuleMetadata,
+  OptionalFactoryDependency,
+  Provider,
+  Type,
+} from '@nestjs/common';
 import type { CacheOptions } from '../core/cache-options.js';
 import type { Duration } from '../core/duration.js';
 

@@ -56,9 +56,12 @@ export class CacheRegistry {
    */
   create(name: string, overrides: CacheOptions): CacheService {
     if (this.#caches.has(name))
-      throw new InvalidOptionsError(`forFeature: there are two caches named "${name}". Give each a name of its own.`);
+      throw new InvalidOptionsError(
+        `forFeature: there are two caches named "${name}". Give each a name of its own.`,
+      );
     const own = overrides.namespace;
-    const namespace = own === undefined ? `${this.#options.namespace}/${escaped(name)}` : escaped(own);
+    const namespace =
+      own === undefined ? `${this.#options.namespace}/${escaped(name)}` : escaped(own);
     const taken = this.all.find((other) => other.namespace === namespace);
     if (taken)
       throw new InvalidOptionsError(
@@ -76,13 +79,17 @@ export class CacheRegistry {
   async close(deadlineMs: number): Promise<readonly unknown[]> {
     this.#closing ??= this.#closeAll();
     const { clock } = this.platform;
-    const late = sleep(clock, deadlineMs).then(() => [new Error(`Not all caches closed within ${deadlineMs} ms.`)]);
+    const late = sleep(clock, deadlineMs).then(() => [
+      new Error(`Not all caches closed within ${deadlineMs} ms.`),
+    ]);
     return Promise.race([this.#closing, late]);
   }
 
   async #closeAll(): Promise<readonly unknown[]> {
     const results = await Promise.allSettled(this.all.map((cache) => cache.close()));
-    return results.filter((result) => result.status === 'rejected').map((result) => result.reason as unknown);
+    return results
+      .filter((result) => result.status === 'rejected')
+      .map((result) => result.reason as unknown);
   }
 
   #open(options: CacheOptions, name: string | undefined): CacheService {
@@ -92,5 +99,7 @@ export class CacheRegistry {
 
 /** So that the `/` of a derived namespace can come from nowhere else: `a/b` + `c` and `a` + `b/c` differ. */
 function escaped(namespace: string): string {
-  return typeof namespace === 'string' ? namespace.replace(/[%/]/g, (unit) => (unit === '%' ? '%25' : '%2F')) : namespace;
+  return typeof namespace === 'string'
+    ? namespace.replace(/[%/]/g, (unit) => (unit === '%' ? '%25' : '%2F'))
+    : namespace;
 }

@@ -15,7 +15,12 @@ import { describe, InvalidOptionsError } from '../core/errors.js';
 import type { Platform } from '../core/storage.js';
 import { nodePlatform } from '../platform/node-platform.js';
 import { memoryStorage } from '../storages/memory/memory-storage.js';
-import type { CacheFeatureOptions, CacheModuleAsyncOptions, CacheModuleOptions, CacheOptionsFactory } from './cache-module-options.js';
+import type {
+  CacheFeatureOptions,
+  CacheModuleAsyncOptions,
+  CacheModuleOptions,
+  CacheOptionsFactory,
+} from './cache-module-options.js';
 import { CacheRegistry } from './cache-registry.js';
 import { CacheScopeInterceptor } from './cache-scope.interceptor.js';
 import { CacheService } from './cache.service.js';
@@ -25,7 +30,13 @@ import { MethodRunner } from './method/method-runner.js';
 import { MethodWarnings } from './method/method-warnings.js';
 import { RequestScopeContext } from './scope-context.js';
 import { openScopeForHttp } from './scope-entry.js';
-import { CACHE_METHODS, CACHE_MODULE_OPTIONS, CACHE_PLATFORM, checkedCacheName, getCacheToken } from './tokens.js';
+import {
+  CACHE_METHODS,
+  CACHE_MODULE_OPTIONS,
+  CACHE_PLATFORM,
+  checkedCacheName,
+  getCacheToken,
+} from './tokens.js';
 
 /** A named cache, made for `CacheModule.forFeature`. */
 @Module({})
@@ -58,7 +69,11 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
    * @throws InvalidOptionsError or InvalidDurationError when the application starts, naming the option
    */
   static forRoot(options: CacheModuleOptions = {}): DynamicModule {
-    return rootModule(options?.isGlobal, [{ provide: CACHE_MODULE_OPTIONS, useValue: options }], undefined);
+    return rootModule(
+      options?.isGlobal,
+      [{ provide: CACHE_MODULE_OPTIONS, useValue: options }],
+      undefined,
+    );
   }
 
   /** {@link forRoot} with options that other providers have a say in. */
@@ -78,7 +93,12 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
       inject: [CacheRegistry],
       useFactory: (registry: CacheRegistry) => registry.create(name, overrides),
     };
-    return { module: CacheFeatureModule, imports: imports ?? [], providers: [cache], exports: [token] };
+    return {
+      module: CacheFeatureModule,
+      imports: imports ?? [],
+      providers: [cache],
+      exports: [token],
+    };
   }
 
   /** @internal called by Nest, after the body parsers are in place and before any route or middleware is */
@@ -94,13 +114,21 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
 
   /** @internal called by Nest, when the server has stopped listening */
   async onApplicationShutdown(): Promise<void> {
-    const failures = await this.registry.close(toMs(this.options.shutdownTimeout ?? '5s', 'shutdownTimeout'));
+    const failures = await this.registry.close(
+      toMs(this.options.shutdownTimeout ?? '5s', 'shutdownTimeout'),
+    );
     for (const failure of failures)
-      new Logger('CacheModule').error(`Closing the caches: ${failure instanceof Error ? failure.message : describe(failure)}`);
+      new Logger('CacheModule').error(
+        `Closing the caches: ${failure instanceof Error ? failure.message : describe(failure)}`,
+      );
   }
 }
 
-function rootModule(isGlobal: boolean | undefined, options: Provider[], imports: DynamicModule['imports']): DynamicModule {
+function rootModule(
+  isGlobal: boolean | undefined,
+  options: Provider[],
+  imports: DynamicModule['imports'],
+): DynamicModule {
   if (isGlobal !== undefined && typeof isGlobal !== 'boolean')
     throw new InvalidOptionsError(`isGlobal: expected true or false; got ${describe(isGlobal)}.`);
   const global = isGlobal ?? true;
@@ -109,7 +137,13 @@ function rootModule(isGlobal: boolean | undefined, options: Provider[], imports:
     global,
     imports: imports ?? [],
     providers: [...options, ...coreProviders(global)],
-    exports: [CacheService, CacheRegistry, CACHE_METHODS, RequestScopeContext, CacheScopeInterceptor],
+    exports: [
+      CacheService,
+      CacheRegistry,
+      CACHE_METHODS,
+      RequestScopeContext,
+      CacheScopeInterceptor,
+    ],
   };
 }
 
@@ -121,13 +155,29 @@ function coreProviders(isGlobal: boolean): Provider[] {
       provide: CacheRegistry,
       inject: [CACHE_MODULE_OPTIONS, CACHE_PLATFORM, RequestScopeContext],
       useFactory: (options: CacheModuleOptions, platform: Platform, context: RequestScopeContext) =>
-        new CacheRegistry(cacheOptionsOf(options, isGlobal), platform, context, () => memoryStorage()),
+        new CacheRegistry(cacheOptionsOf(options, isGlobal), platform, context, () =>
+          memoryStorage(),
+        ),
     },
-    { provide: CacheService, inject: [CacheRegistry], useFactory: (registry: CacheRegistry) => registry.main },
-    { provide: MethodExplorer, inject: [ModulesContainer], useFactory: (modules: ModulesContainer) => new MethodExplorer(modules) },
+    {
+      provide: CacheService,
+      inject: [CacheRegistry],
+      useFactory: (registry: CacheRegistry) => registry.main,
+    },
+    {
+      provide: MethodExplorer,
+      inject: [ModulesContainer],
+      useFactory: (modules: ModulesContainer) => new MethodExplorer(modules),
+    },
     {
       provide: CACHE_METHODS,
-      inject: [CacheRegistry, RequestScopeContext, MethodExplorer, ModuleRef, { token: HttpAdapterHost, optional: true }],
+      inject: [
+        CacheRegistry,
+        RequestScopeContext,
+        MethodExplorer,
+        ModuleRef,
+        { token: HttpAdapterHost, optional: true },
+      ],
       useFactory: methodRunner,
     },
     CacheScopeInterceptor,
@@ -143,15 +193,26 @@ function methodRunner(
 ): MethodRunner {
   const hasVariants = (name: string): boolean => explorer.hasVariants(name, runner);
   const { clock } = registry.platform;
-  const tools = { keys: new KeyMaker(modules), warnings: new MethodWarnings(), context, clock, hasVariants };
+  const tools = {
+    keys: new KeyMaker(modules),
+    warnings: new MethodWarnings(),
+    context,
+    clock,
+    hasVariants,
+  };
   const runner: MethodRunner = new MethodRunner(registry, context, tools, adapterHost);
   return runner;
 }
 
 /** The module's own options taken out, and checked. */
-function cacheOptionsOf(options: CacheModuleOptions, isGlobal: boolean): Omit<CacheModuleOptions, 'isGlobal' | 'shutdownTimeout'> {
+function cacheOptionsOf(
+  options: CacheModuleOptions,
+  isGlobal: boolean,
+): Omit<CacheModuleOptions, 'isGlobal' | 'shutdownTimeout'> {
   if (options === null || typeof options !== 'object')
-    throw new InvalidOptionsError(`CacheModule options: expected an object, got ${describe(options)}.`);
+    throw new InvalidOptionsError(
+      `CacheModule options: expected an object, got ${describe(options)}.`,
+    );
   const { isGlobal: chosen, shutdownTimeout, ...cacheOptions } = options;
   toMs(shutdownTimeout ?? '5s', 'shutdownTimeout');
   if (chosen !== undefined && chosen !== isGlobal)
@@ -161,9 +222,16 @@ function cacheOptionsOf(options: CacheModuleOptions, isGlobal: boolean): Omit<Ca
   return cacheOptions;
 }
 
-function asyncOptions({ useFactory, useClass, useExisting, inject }: CacheModuleAsyncOptions): Provider[] {
+function asyncOptions({
+  useFactory,
+  useClass,
+  useExisting,
+  inject,
+}: CacheModuleAsyncOptions): Provider[] {
   if ([useFactory, useClass, useExisting].filter((way) => way !== undefined).length !== 1)
-    throw new InvalidOptionsError('CacheModule.forRootAsync: give exactly one of useFactory, useClass and useExisting.');
+    throw new InvalidOptionsError(
+      'CacheModule.forRootAsync: give exactly one of useFactory, useClass and useExisting.',
+    );
   if (useFactory) return [{ provide: CACHE_MODULE_OPTIONS, useFactory, inject: inject ?? [] }];
   const token = useClass ?? useExisting!;
   const create: Provider = {

@@ -43,5 +43,7 @@ function firstOf(holder: unknown, fields: readonly string[]): unknown {
 }
 
 function presence(what: string, value: unknown): string {
-  return value === undefined || value === null ? `request.${what} is not set` : `request.${what} is set`;
+  return value === undefined || value === null
+    ? `request.${what} is not set`
+    : `request.${what} is set`;
 }

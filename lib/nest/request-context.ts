@@ -17,9 +17,9 @@ export interface RequestContext {
   // oxlint-disable-next-line typescript/no-explicit-any -- its shape belongs to the session plugin
   readonly session: any;
   /** WebSocket and RPC: the payload. It comes from the sender, so do not take ids from it unless the sender is trusted. */
-  readonly data: unknown;
+  readonly data?: unknown;
   /** Once a handler has been chosen and a cache decorator or `CacheScopeInterceptor` has seen it. */
-  readonly executionContext: ExecutionContext | undefined;
+  readonly executionContext?: ExecutionContext | undefined;
 }
 
 type Bag = Record<string, unknown> | null | undefined;
@@ -32,9 +32,9 @@ export class CurrentRequest implements RequestContext {
     public request: unknown,
     /** HTTP only. On Fastify the raw one until routing, then the reply. */
     public response: unknown,
-    readonly data: unknown = undefined,
-    readonly graph: unknown = undefined,
-    public executionContext: ExecutionContext | undefined = undefined,
+    readonly data?: unknown,
+    readonly graph?: unknown,
+    public executionContext?: ExecutionContext | undefined,
   ) {}
 
   /** Reads the parts of any transport's context, without needing that transport's package. */
@@ -43,19 +43,47 @@ export class CurrentRequest implements RequestContext {
     switch (type) {
       case 'http': {
         const http = context.switchToHttp();
-        return new CurrentRequest(type, http.getRequest(), http.getResponse(), undefined, undefined, context);
+        return new CurrentRequest(
+          type,
+          http.getRequest(),
+          http.getResponse(),
+          undefined,
+          undefined,
+          context,
+        );
       }
       case 'ws': {
         const ws = context.switchToWs();
-        return new CurrentRequest(type, ws.getClient(), undefined, ws.getData(), undefined, context);
+        return new CurrentRequest(
+          type,
+          ws.getClient(),
+          undefined,
+          ws.getData(),
+          undefined,
+          context,
+        );
       }
       case 'rpc': {
         const rpc = context.switchToRpc();
-        return new CurrentRequest(type, rpc.getContext(), undefined, rpc.getData(), undefined, context);
+        return new CurrentRequest(
+          type,
+          rpc.getContext(),
+          undefined,
+          rpc.getData(),
+          undefined,
+          context,
+        );
       }
       case 'graphql': {
         const graph = context.getArgByIndex<Bag>(2);
-        return new CurrentRequest(type, graph?.['req'] ?? graph?.['request'], undefined, context.getArgByIndex(1), graph, context);
+        return new CurrentRequest(
+          type,
+          graph?.['req'] ?? graph?.['request'],
+          undefined,
+          context.getArgByIndex(1),
+          graph,
+          context,
+        );
       }
       default:
         return new CurrentRequest(type, undefined, undefined, undefined, undefined, context);

@@ -34,7 +34,10 @@ export class RequestScopeContext implements ScopeContext {
    */
   run<T>(ids: ScopeIds, work: () => T): T {
     const outer = this.#surroundings.getStore();
-    return this.#surroundings.run({ request: outer?.request, given: [ids, ...(outer?.given ?? [])] }, work);
+    return this.#surroundings.run(
+      { request: outer?.request, given: [ids, ...(outer?.given ?? [])] },
+      work,
+    );
   }
 
   idOf(level: ScopeNode): unknown {

@@ -32,5 +32,7 @@ export function InjectCache(name: string): ParameterDecorator & PropertyDecorato
 /** @internal */
 export function checkedCacheName(name: unknown): string {
   if (typeof name === 'string' && name !== '' && name.length <= 100) return name;
-  throw new InvalidOptionsError(`name: expected a string of 1 to 100 characters; got ${describe(name)}.`);
+  throw new InvalidOptionsError(
+    `name: expected a string of 1 to 100 characters; got ${describe(name)}.`,
+  );
 }

@@ -62,9 +62,13 @@ describe.each(ADAPTERS)('scoped handlers on %s', (adapter) => {
 
   it('P2: ids in headers, query and body change nothing', async () => {
     await app.get('/profile', ann);
-    const spoofed = await app.get('/profile?userId=bob&orgId=o9', { id: 'eve', orgId: 'o1' }, {
-      headers: { 'x-user-id': 'ann', 'x-org-id': 'o1', userid: 'ann' },
-    });
+    const spoofed = await app.get(
+      '/profile?userId=bob&orgId=o9',
+      { id: 'eve', orgId: 'o1' },
+      {
+        headers: { 'x-user-id': 'ann', 'x-org-id': 'o1', userid: 'ann' },
+      },
+    );
     expect(spoofed.body).toEqual({ run: 2 });
   });
 
@@ -73,7 +77,9 @@ describe.each(ADAPTERS)('scoped handlers on %s', (adapter) => {
     expect(answers.map(({ body }) => body.run)).toEqual([1, 2]);
     expect(answers[0]!.cache).toBe('nestjs-scoped-cache; fwd=bypass; detail=missing-org');
     expect(warnings.texts).toHaveLength(1);
-    expect(warnings.texts[0]).toMatch(/ProfileController\.mine.*org id.*request\.user\.orgId.*runInScope/s);
+    expect(warnings.texts[0]).toMatch(
+      /ProfileController\.mine.*org id.*request\.user\.orgId.*runInScope/s,
+    );
   });
 
   it('P3: an omitted scope is shared by anonymous requests only', async () => {
@@ -88,7 +94,9 @@ describe.each(ADAPTERS)('scoped handlers on %s', (adapter) => {
 
   it('P3: an Authorization header that no guard understood counts as a user', async () => {
     await app.get('/profile/omitted');
-    const answer = await app.get('/profile/omitted', undefined, { headers: { authorization: 'Basic eA==' } });
+    const answer = await app.get('/profile/omitted', undefined, {
+      headers: { authorization: 'Basic eA==' },
+    });
     expect(answer.cache).toContain('scope-omitted');
   });
 

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-explicit-any -- frameworks' requests and parsed answers */
 import { Injectable, Scope, type INestApplicationContext } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { firstValueFrom, Observable, of } from 'rxjs';
@@ -179,7 +180,10 @@ describe('decorated provider methods', () => {
   let cache: CacheService;
   const warnings = spyOnWarnings();
 
-  const start = async (options?: CacheModuleOptions, providers: any[] = []): Promise<INestApplicationContext> => {
+  const start = async (
+    options?: CacheModuleOptions,
+    providers: any[] = [],
+  ): Promise<INestApplicationContext> => {
     const module = await Test.createTestingModule({
       imports: [CacheModule.forRoot(options)],
       providers: [Numbers, PerRequest, Transient, Inherited, Books, ...providers],
@@ -197,7 +201,9 @@ describe('decorated provider methods', () => {
   afterEach(() => app.close());
 
   it('CA-09 PC-06: the body runs once for each set of arguments', async () => {
-    expect([await numbers.double(1), await numbers.double(1), await numbers.double(2)]).toEqual([2, 2, 4]);
+    expect([await numbers.double(1), await numbers.double(1), await numbers.double(2)]).toEqual([
+      2, 2, 4,
+    ]);
     expect(numbers.calls).toBe(2);
   });
 
@@ -221,7 +227,11 @@ describe('decorated provider methods', () => {
   });
 
   it('CA-12 PC-37: arguments without a stable text run the method each time, with one warning', async () => {
-    expect([await numbers.any(() => 1), await numbers.any(() => 1), await numbers.any(Symbol('x'))]).toEqual([1, 2, 3]);
+    expect([
+      await numbers.any(() => 1),
+      await numbers.any(() => 1),
+      await numbers.any(Symbol('x')),
+    ]).toEqual([1, 2, 3]);
     expect(warnings.texts).toHaveLength(1);
     expect(warnings.texts[0]).toMatch(/Numbers\.any.*no stable text.*uncached/);
   });
@@ -240,7 +250,9 @@ describe('decorated provider methods', () => {
   it('CA-20 P3: a method whose scope has no id runs uncached with one warning', async () => {
     expect([await numbers.scoped(), await numbers.scoped()]).toEqual([1, 2]);
     expect(warnings.texts).toHaveLength(1);
-    expect(warnings.texts[0]).toMatch(/Numbers\.scoped: Missing the org id.*no request is being served.*runInScope/);
+    expect(warnings.texts[0]).toMatch(
+      /Numbers\.scoped: Missing the org id.*no request is being served.*runInScope/,
+    );
   });
 
   it('CA-15 CA-21: scope ids may come from positional arguments', async () => {
@@ -263,17 +275,24 @@ describe('decorated provider methods', () => {
 
   it('P9 CA-40: all who wait get the error, the body ran once, and the next call tries again', async () => {
     const results = await Promise.allSettled(Array.from({ length: 20 }, () => numbers.failing()));
-    expect(results.every((result) => result.status === 'rejected' && result.reason instanceof RangeError)).toBe(true);
+    expect(
+      results.every(
+        (result) => result.status === 'rejected' && result.reason instanceof RangeError,
+      ),
+    ).toBe(true);
     expect(numbers.calls).toBe(1);
     await expect(numbers.failing()).rejects.toThrow('failure 2');
   });
 
-  it.each([[undefined], [null], [0], [''], [false], [NaN]])('P10 SC-37: %p is a value and a hit', async (value) => {
-    const first = await numbers.falsy(value);
-    expect(await numbers.falsy(value)).toBe(first);
-    expect(Object.is(first, value)).toBe(true);
-    expect(numbers.calls).toBe(1);
-  });
+  it.each([[undefined], [null], [0], [''], [false], [NaN]])(
+    'P10 SC-37: %p is a value and a hit',
+    async (value) => {
+      const first = await numbers.falsy(value);
+      expect(await numbers.falsy(value)).toBe(first);
+      expect(Object.is(first, value)).toBe(true);
+      expect(numbers.calls).toBe(1);
+    },
+  );
 
   it('P11: mutating a result does not change the cached one', async () => {
     const first = await later(books.find(1));
@@ -320,7 +339,10 @@ describe('decorated provider methods', () => {
   });
 
   it('an Observable method stays one, and its last value is cached', async () => {
-    const values = [await firstValueFrom(numbers.observed(2)), await firstValueFrom(numbers.observed(2))];
+    const values = [
+      await firstValueFrom(numbers.observed(2)),
+      await firstValueFrom(numbers.observed(2)),
+    ];
     expect(values).toEqual([8, 8]);
     expect(numbers.calls).toBe(1);
   });
@@ -390,7 +412,9 @@ describe('decorated provider methods', () => {
       @Cacheable({ name: 'slow' })
       read(): Promise<string> {
         this.calls++;
-        return this.calls === 1 ? new Promise((resolve) => (finish = resolve)) : Promise.resolve('new');
+        return this.calls === 1
+          ? new Promise((resolve) => (finish = resolve))
+          : Promise.resolve('new');
       }
       @CacheEvict({ name: 'slow' })
       change(): void {}
@@ -433,7 +457,9 @@ describe('decorated provider methods', () => {
       }
       return Twin;
     };
-    await expect(start(undefined, [make(), make()])).rejects.toThrow(/Two different classes are called Twin/);
+    await expect(start(undefined, [make(), make()])).rejects.toThrow(
+      /Two different classes are called Twin/,
+    );
   });
 
   it('two methods under one name with default keys are an error at start-up', async () => {
@@ -443,7 +469,9 @@ describe('decorated provider methods', () => {
       @Cacheable() one(): void {}
       @Cacheable() two(): void {}
     }
-    await expect(start(undefined, [Mixed])).rejects.toThrow(/Mixed\.(one|two) and Mixed\.(one|two) both cache under the name "shared"/);
+    await expect(start(undefined, [Mixed])).rejects.toThrow(
+      /Mixed\.(one|two) and Mixed\.(one|two) both cache under the name "shared"/,
+    );
   });
 
   it('an unknown level or cache is an error at start-up', async () => {

@@ -1,6 +1,10 @@
 import { operationsDecorator } from '../method/cached-method.js';
 import { checkedCacheable, checkedEvict, checkedPut } from '../method/checked-options.js';
-import type { CacheableOptions, CacheEvictOptions, CachePutOptions } from '../method/operation-options.js';
+import type {
+  CacheableOptions,
+  CacheEvictOptions,
+  CachePutOptions,
+} from '../method/operation-options.js';
 
 /** For `@Caching`. */
 export interface CachingOptions {
@@ -16,7 +20,11 @@ export interface CachingOptions {
 export function Caching(options: CachingOptions): MethodDecorator {
   const { cacheable = [], put = [], evict = [] } = options;
   return operationsDecorator(
-    [...cacheable.flatMap(checkedCacheable), ...put.flatMap(checkedPut), ...evict.flatMap(checkedEvict)],
+    [
+      ...cacheable.flatMap(checkedCacheable),
+      ...put.flatMap(checkedPut),
+      ...evict.flatMap(checkedEvict),
+    ],
     'Caching',
   );
 }

@@ -38,7 +38,8 @@ export class CachedMethod {
     readonly name: string | symbol,
     readonly original: AnyMethod,
   ) {
-    const marked = Reflect.getMetadata(KEY_PARAMETERS, prototype.constructor, name) as number[] | undefined;
+    const marked = Reflect.getMetadata(KEY_PARAMETERS, prototype.constructor, name) as
+      number[] | undefined;
     this.keyParameters = [...(marked ?? [])].sort((one, other) => one - other);
     this.returnsObservable = isDeclaredObservable(prototype, name);
     this.hiddenIndex = this.#addHiddenParameter();
@@ -79,9 +80,13 @@ export class CachedMethod {
 
   /** Takes the hidden parameter out again. */
   #split(given: unknown[]): { args: unknown[]; execution: ExecutionContext | undefined } {
-    const carrier = given[this.hiddenIndex] as { [EXECUTION]?: true } & (() => ExecutionContext) | undefined;
+    const carrier = given[this.hiddenIndex] as
+      ({ [EXECUTION]?: true } & (() => ExecutionContext)) | undefined;
     if (carrier?.[EXECUTION] !== true) return { args: given, execution: undefined };
-    return { args: given.slice(0, parameterCount(this.prototype, this.name, this.original.length)), execution: carrier() };
+    return {
+      args: given.slice(0, parameterCount(this.prototype, this.name, this.original.length)),
+      execution: carrier(),
+    };
   }
 
   /**
@@ -91,8 +96,13 @@ export class CachedMethod {
   #addHiddenParameter(): number {
     const declared = Object.values(declaredParameters(this.prototype.constructor, this.name));
     const count = parameterCount(this.prototype, this.name, this.original.length);
-    const index = Math.max(HIDDEN_INDEX, count, ...declared.map((parameter) => parameter.index + 1));
-    if (declared.length > 0 || count === 0) withExecutionContext()(this.prototype, this.name, index);
+    const index = Math.max(
+      HIDDEN_INDEX,
+      count,
+      ...declared.map((parameter) => parameter.index + 1),
+    );
+    if (declared.length > 0 || count === 0)
+      withExecutionContext()(this.prototype, this.name, index);
     return index;
   }
 
@@ -112,11 +122,20 @@ export function cachedMethodOf(method: object): CachedMethod | undefined {
 }
 
 /** A decorator that adds operations to a method, whatever other cache decorators it has. */
-export function operationsDecorator(added: readonly Operation[], decorator: string): MethodDecorator {
-  return ((prototype: object, name: string | symbol, descriptor?: TypedPropertyDescriptor<AnyMethod>) => {
+export function operationsDecorator(
+  added: readonly Operation[],
+  decorator: string,
+): MethodDecorator {
+  return ((
+    prototype: object,
+    name: string | symbol,
+    descriptor?: TypedPropertyDescriptor<AnyMethod>,
+  ) => {
     const original = descriptor?.value;
     if (typeof original !== 'function' || typeof prototype === 'function')
-      throw new InvalidOptionsError(`@${decorator} belongs on a method of an object, not on ${misplaced(prototype, name)}.`);
+      throw new InvalidOptionsError(
+        `@${decorator} belongs on a method of an object, not on ${misplaced(prototype, name)}.`,
+      );
     const known = cachedMethodOf(original);
     const method = known ?? new CachedMethod(prototype, name, original);
     // Decorators run from the bottom up.
@@ -129,7 +148,8 @@ export function operationsDecorator(added: readonly Operation[], decorator: stri
 
 /** Marks a parameter as part of the key: see `CacheKey`. */
 export function markKeyParameter(prototype: object, name: string | symbol, index: number): void {
-  const marked = (Reflect.getOwnMetadata(KEY_PARAMETERS, prototype.constructor, name) ?? []) as number[];
+  const marked = (Reflect.getOwnMetadata(KEY_PARAMETERS, prototype.constructor, name) ??
+    []) as number[];
   Reflect.defineMetadata(KEY_PARAMETERS, [...marked, index], prototype.constructor, name);
 }
 
@@ -139,5 +159,7 @@ const carry = (_data: unknown, execution: ExecutionContext): unknown =>
 const withExecutionContext = createParamDecorator(carry);
 
 function misplaced(prototype: object, name: string | symbol): string {
-  return typeof prototype === 'function' ? `the static ${String(name)}` : `the property ${describe(String(name))}`;
+  return typeof prototype === 'function'
+    ? `the static ${String(name)}`
+    : `the property ${describe(String(name))}`;
 }

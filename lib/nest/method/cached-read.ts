@@ -1,8 +1,7 @@
 import type { LoadReport } from '../../core/cache.js';
-import type { CacheKey } from '../../core/cache-key.js';
+import { encodeKey, type CacheKey } from '../../core/cache-key.js';
 import type { LoadContext, LoadOptions } from '../../core/cache-options.js';
 import { CacheError } from '../../core/errors.js';
-import type { ScopeSelector } from '../../core/scope.js';
 import type { MethodCall } from './call-context.js';
 import { bypassOf, type Bypass } from './eligibility.js';
 import { variantsTag } from './entry-key.js';
@@ -55,17 +54,31 @@ export class CachedRead {
   #placeOf(planned: PlannedCacheable): Place {
     const key = this.tools.keys.full(this.call, this.plan, planned);
     let options = planned.fixed;
-    if (typeof planned.options.scope === 'function') options = { ...options, scope: selectorOf(planned, this.call) };
+    if (typeof planned.options.scope === 'function')
+      options = { ...options, scope: selectorOf(planned, this.call) };
     if (planned.vary.length > 0)
-      options = { ...options, tags: [...options.tags!, variantsTag(this.tools.keys.base(planned.name, this.call, this.plan, planned))] };
+      options = {
+        ...options,
+        tags: [
+          ...options.tags!,
+          variantsTag(this.tools.keys.base(planned.name, this.call, this.plan, planned)),
+        ],
+      };
     return { planned, key, options };
   }
 
   async #through(places: readonly Place[]): Promise<unknown> {
-    if (places.length === 1) return this.#answer(await this.#load(places[0]!, () => this.#produce(places)));
+    if (places.length === 1)
+      return this.#answer(await this.#load(places[0]!, () => this.#produce(places)));
     for (const { planned, key, options } of places) {
       const found = await planned.cache.lookup(key, options);
-      if (found.hit) return this.#answer({ value: found.value, outcome: 'hit', stored: true, expiresAt: found.expiresAt });
+      if (found.hit)
+        return this.#answer({
+          value: found.value,
+          outcome: 'hit',
+          stored: true,
+          expiresAt: found.expiresAt,
+        });
     }
     // Every method takes its keys in the same order, so two methods can never wait for each other.
     const [first, ...rest] = [...places].sort(byAddress);
@@ -76,7 +89,10 @@ export class CachedRead {
     return this.#answer(await this.#load(first!, inner));
   }
 
-  #load({ planned, key, options }: Place, source: () => Promise<unknown>): Promise<LoadReport<unknown>> {
+  #load(
+    { planned, key, options }: Place,
+    source: () => Promise<unknown>,
+  ): Promise<LoadReport<unknown>> {
     return planned.cache.getOrSetDetailed(
       key,
       async (load) => {
@@ -89,9 +105,15 @@ export class CachedRead {
   }
 
   async #produce(places: readonly Place[]): Promise<unknown> {
-    const isShared = places.some(({ planned, options }) => isSharedScope(planned.cache.scopes, options.scope));
+    const isShared = places.some(({ planned, options }) =>
+      isSharedScope(planned.cache.scopes, options.scope),
+    );
     const vary = places.flatMap(({ planned }) => planned.vary);
-    const own = await produce(this.call, this.plan, this.reply, { isShared, vary, isAnswered: () => this.#isAnswered });
+    const own = await produce(this.call, this.plan, this.reply, {
+      isShared,
+      vary,
+      isAnswered: () => this.#isAnswered,
+    });
     if (!this.#isAnswered) this.#own = own;
     if (own.refusal !== undefined) throw new NotShared(own.refusal);
     return pack(own.value, own.replay);
@@ -118,10 +140,17 @@ export class CachedRead {
     return body;
   }
 
-  #statusOf(outcome: LoadReport<unknown>['outcome'], stored: boolean, expiresAt: number | undefined): string {
+  #statusOf(
+    outcome: LoadReport<unknown>['outcome'],
+    stored: boolean,
+    expiresAt: number | undefined,
+  ): string {
     if (outcome === 'hit' || outcome === 'stale') {
       const now = this.tools.clock.now();
-      const ttl = expiresAt === undefined || expiresAt === Infinity ? '' : `; ttl=${Math.floor((expiresAt - now) / 1000)}`;
+      const ttl =
+        expiresAt === undefined || expiresAt === Infinity
+          ? ''
+          : `; ttl=${Math.floor((expiresAt - now) / 1000)}`;
       return `hit${ttl}${outcome === 'stale' ? '; detail=stale' : ''}`;
     }
     return `fwd=miss${stored ? '; stored' : ''}${outcome === 'joined' ? '; collapsed' : ''}`;
@@ -138,7 +167,11 @@ export class CachedRead {
       return own ? own.value : await invoke(this.call, this.plan);
     }
     if (!isOfTheCache(error) || (isMissingScope(error) && this.#mustThrow())) throw error;
-    this.tools.warnings.once(this.plan.label, error.code, `${error.message} Until then it runs uncached.`);
+    this.tools.warnings.once(
+      this.plan.label,
+      error.code,
+      `${error.message} Until then it runs uncached.`,
+    );
     if (own) {
       this.reply?.announce(`fwd=miss; detail=${detailOf(error)}`);
       return own.value;
@@ -152,7 +185,11 @@ export class CachedRead {
   }
 
   #explain(refusal: string): void {
-    this.tools.warnings.once(this.plan.label, refusal, `its response is not stored (${refusal}): see "what is never stored" in docs/http.md.`);
+    this.tools.warnings.once(
+      this.plan.label,
+      refusal,
+      `its response is not stored (${refusal}): see "what is never stored" in docs/http.md.`,
+    );
   }
 
   async #bypass({ status, warning }: Bypass): Promise<unknown> {
@@ -162,7 +199,13 @@ export class CachedRead {
   }
 }
 
-const RECOVERABLE = ['MISSING_SCOPE', 'INVALID_KEY', 'SERIALIZATION', 'STORAGE_UNAVAILABLE', 'UNSUPPORTED'];
+const RECOVERABLE = [
+  'MISSING_SCOPE',
+  'INVALID_KEY',
+  'SERIALIZATION',
+  'STORAGE_UNAVAILABLE',
+  'UNSUPPORTED',
+];
 
 function isOfTheCache(error: unknown): error is CacheError {
   return error instanceof CacheError && RECOVERABLE.includes(error.code);
@@ -173,14 +216,16 @@ function isMissingScope(error: CacheError): boolean {
 }
 
 function detailOf(error: CacheError & { level?: string }): string {
-  return isMissingScope(error) ? `missing-${error.level}` : error.code.toLowerCase().replaceAll('_', '-');
+  return isMissingScope(error)
+    ? `missing-${error.level}`
+    : error.code.toLowerCase().replaceAll('_', '-');
 }
 
 function byAddress(one: Place, other: Place): number {
-  const [a, b] = [one, other].map(({ planned, key, options }) => JSON.stringify([planned.cache.namespace, scopeText(options.scope), String(key)]));
-  return a! < b! ? -1 : 1;
+  return addressText(one) < addressText(other) ? -1 : 1;
 }
 
-function scopeText(scope: ScopeSelector | undefined): string {
-  return typeof scope === 'object' ? JSON.stringify(Object.entries(scope).map(([level, id]) => [level, String(id)]).sort()) : (scope ?? 'global');
+/** Not for storing: only an order, the same for every method, in which equal places have equal texts. */
+function addressText({ planned, key, options }: Place): string {
+  return encodeKey([planned.cache.namespace, options.scope ?? 'global', key]);
 }

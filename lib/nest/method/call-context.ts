@@ -94,6 +94,9 @@ export class MethodCall implements CallContext {
   }
 
   #bag(name: 'params' | 'query' | 'headers'): Record<string, unknown> {
-    return ((this.request as Record<string, unknown> | undefined)?.[name] ?? {}) as Record<string, unknown>;
+    return ((this.request as Record<string, unknown> | undefined)?.[name] ?? {}) as Record<
+      string,
+      unknown
+    >;
   }
 }

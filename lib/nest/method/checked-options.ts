@@ -1,16 +1,49 @@
 import { toMs, type Duration } from '../../core/duration.js';
 import { describe, InvalidOptionsError } from '../../core/errors.js';
 import { compileTemplate } from './key-template.js';
-import type { CacheableOptions, CacheConfigOptions, CacheEvictOptions, CachePutOptions, Operation } from './operation-options.js';
+import type {
+  CacheableOptions,
+  CacheConfigOptions,
+  CacheEvictOptions,
+  CachePutOptions,
+  Operation,
+} from './operation-options.js';
 
 const COMMON = ['name', 'scope', 'key', 'keyGenerator', 'condition', 'cache', 'onMissingScope'];
-const PUT = [...COMMON, 'type', 'skipNear', 'skipFar', 'ttl', 'sliding', 'tags', 'unless', 'grace', 'jitter'];
-const LOADING = ['softTimeout', 'hardTimeout', 'graceThrottle', 'refreshAhead', 'earlyExpiration', 'lease', 'errorTtl'];
+const PUT = [
+  ...COMMON,
+  'type',
+  'skipNear',
+  'skipFar',
+  'ttl',
+  'sliding',
+  'tags',
+  'unless',
+  'grace',
+  'jitter',
+];
+const LOADING = [
+  'softTimeout',
+  'hardTimeout',
+  'graceThrottle',
+  'refreshAhead',
+  'earlyExpiration',
+  'lease',
+  'errorTtl',
+];
 const CACHEABLE = [...PUT, ...LOADING, 'vary', 'query'];
 const EVICT = [...COMMON, 'tags', 'allEntries', 'beforeInvocation'];
 const CONFIG = ['name', 'scope', 'ttl', 'cache', 'keyGenerator', 'onMissingScope'];
 
-const DURATIONS = ['ttl', 'grace', 'softTimeout', 'hardTimeout', 'graceThrottle', 'lease', 'errorTtl'];
+const DURATIONS = [
+  'ttl',
+  'grace',
+  'softTimeout',
+  'hardTimeout',
+  'graceThrottle',
+  'lease',
+  'errorTtl',
+];
 const FUNCTIONS = ['condition', 'unless', 'type'];
 const FLAGS = ['sliding', 'allEntries', 'beforeInvocation', 'skipNear', 'skipFar'];
 const LISTS = ['vary', 'query'];
@@ -32,7 +65,12 @@ export function checkedPut(options: CachePutOptions): Operation[] {
 
 /** See {@link checkedCacheable}; several names stay one operation. */
 export function checkedEvict(options: CacheEvictOptions): Operation[] {
-  return [{ kind: 'evict', options: check(options, EVICT, 'CacheEvict', options?.beforeInvocation === true) }];
+  return [
+    {
+      kind: 'evict',
+      options: check(options, EVICT, 'CacheEvict', options?.beforeInvocation === true),
+    },
+  ];
 }
 
 /** See {@link checkedCacheable}. */
@@ -41,40 +79,66 @@ export function checkedConfig(options: CacheConfigOptions): CacheConfigOptions {
 }
 
 function perName<T extends { name?: string | readonly string[] }>(options: T): T[] {
-  return Array.isArray(options.name) ? options.name.map((name: string) => ({ ...options, name })) : [options];
+  return Array.isArray(options.name)
+    ? options.name.map((name: string) => ({ ...options, name }))
+    : [options];
 }
 
-function check<T extends object>(options: T, known: readonly string[], decorator: string, isBefore: boolean): T {
+function check<T extends object>(
+  options: T,
+  known: readonly string[],
+  decorator: string,
+  isBefore: boolean,
+): T {
   if (options === null || typeof options !== 'object' || Array.isArray(options))
-    throw new InvalidOptionsError(`@${decorator}: expected an object of options, got ${describe(options)}.`);
+    throw new InvalidOptionsError(
+      `@${decorator}: expected an object of options, got ${describe(options)}.`,
+    );
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
     if (!known.includes(name))
-      throw new InvalidOptionsError(`@${decorator}: unknown option "${name}". Known: ${known.join(', ')}.`);
+      throw new InvalidOptionsError(
+        `@${decorator}: unknown option "${name}". Known: ${known.join(', ')}.`,
+      );
     checkOne(name, value, decorator);
   }
   const checked = Object.fromEntries(given) as Record<string, unknown>;
   if (checked['key'] !== undefined && checked['keyGenerator'] !== undefined)
     throw new InvalidOptionsError(`@${decorator}: give "key" or "keyGenerator", not both.`);
-  if (typeof checked['key'] === 'string') checked['key'] = template(checked['key'], decorator, isBefore);
+  if (typeof checked['key'] === 'string')
+    checked['key'] = template(checked['key'], decorator, isBefore);
   return Object.freeze(checked) as T;
 }
 
 function template(key: string, decorator: string, isBefore: boolean): unknown {
-  if (key === '') throw wrong(decorator, 'key', 'a template of at least one character, or a function', key);
+  if (key === '')
+    throw wrong(decorator, 'key', 'a template of at least one character, or a function', key);
   if (isBefore && /(?<!\{)\{\s*result\b/.test(key))
-    throw wrong(decorator, 'key', 'a template without {result}, which does not exist yet when the key is needed', key);
+    throw wrong(
+      decorator,
+      'key',
+      'a template without {result}, which does not exist yet when the key is needed',
+      key,
+    );
   return compileTemplate(key);
 }
 
 function checkOne(name: string, value: unknown, decorator: string): void {
-  if (DURATIONS.includes(name) && typeof value !== 'function') toMs(value as Duration, `@${decorator}: ${name}`);
-  else if (FUNCTIONS.includes(name) && typeof value !== 'function') throw wrong(decorator, name, 'a function', value);
-  else if (FLAGS.includes(name) && typeof value !== 'boolean') throw wrong(decorator, name, 'true or false', value);
-  else if (LISTS.includes(name) && !isNames(value)) throw wrong(decorator, name, 'a list of names', value);
+  if (DURATIONS.includes(name) && typeof value !== 'function')
+    toMs(value as Duration, `@${decorator}: ${name}`);
+  else if (FUNCTIONS.includes(name) && typeof value !== 'function')
+    throw wrong(decorator, name, 'a function', value);
+  else if (FLAGS.includes(name) && typeof value !== 'boolean')
+    throw wrong(decorator, name, 'true or false', value);
+  else if (LISTS.includes(name) && !isNames(value))
+    throw wrong(decorator, name, 'a list of names', value);
   else if (name === 'key' && typeof value !== 'string' && typeof value !== 'function')
     throw wrong(decorator, name, 'a template or a function', value);
-  else if (name === 'name' && !isName(value) && !(isNames(value) && (value as unknown[]).length > 0))
+  else if (
+    name === 'name' &&
+    !isName(value) &&
+    !(isNames(value) && (value as unknown[]).length > 0)
+  )
     throw wrong(decorator, name, 'a string of at least one character, or a list of such', value);
   else if (name === 'tags' && typeof value !== 'function' && !isNames(value))
     throw wrong(decorator, name, 'a list of strings, or a function', value);
@@ -82,7 +146,8 @@ function checkOne(name: string, value: unknown, decorator: string): void {
     throw wrong(decorator, name, '"global", a level, ids by level or a function', value);
   else if (name === 'onMissingScope' && value !== 'bypass' && value !== 'throw')
     throw wrong(decorator, name, `'bypass' or 'throw'`, value);
-  else if (name === 'cache' && !isName(value)) throw wrong(decorator, name, 'the name of a cache', value);
+  else if (name === 'cache' && !isName(value))
+    throw wrong(decorator, name, 'the name of a cache', value);
 }
 
 function isName(value: unknown): boolean {
@@ -93,6 +158,13 @@ function isNames(value: unknown): boolean {
   return Array.isArray(value) && value.every(isName);
 }
 
-function wrong(decorator: string, name: string, expected: string, got: unknown): InvalidOptionsError {
-  return new InvalidOptionsError(`@${decorator}: ${name}: expected ${expected}; got ${describe(got)}.`);
+function wrong(
+  decorator: string,
+  name: string,
+  expected: string,
+  got: unknown,
+): InvalidOptionsError {
+  return new InvalidOptionsError(
+    `@${decorator}: ${name}: expected ${expected}; got ${describe(got)}.`,
+  );
 }

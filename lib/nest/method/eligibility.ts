@@ -11,7 +11,11 @@ export interface Bypass {
 }
 
 /** Whether this call may be cached at all; `undefined` when it may. Only calls of handlers can be refused here. */
-export function bypassOf(call: MethodCall, plan: MethodPlan, planned: PlannedCacheable): Bypass | undefined {
+export function bypassOf(
+  call: MethodCall,
+  plan: MethodPlan,
+  planned: PlannedCacheable,
+): Bypass | undefined {
   if (!planned.cache.enabled) return { status: 'fwd=bypass; detail=disabled' };
   if (call.executionContext === undefined) return undefined;
   if (plan.inputs.answersItself) return ANSWERS_ITSELF;
@@ -22,29 +26,33 @@ export function bypassOf(call: MethodCall, plan: MethodPlan, planned: PlannedCac
 
 const ANSWERS_ITSELF: Bypass = {
   status: 'fwd=bypass; detail=response-handled',
-  warning: 'it takes @Res() or @Next() without { passthrough: true }, so what it answers cannot be cached. Return the result instead.',
+  warning:
+    'it takes @Res() or @Next() without { passthrough: true }, so what it answers cannot be cached. Return the result instead.',
 };
 
 const UNSAFE: Bypass = {
   status: 'fwd=method',
-  warning: 'it changes things by its protocol (not GET or HEAD, or a mutation), so it runs uncached. Give "key" if its result may be cached.',
+  warning:
+    'it changes things by its protocol (not GET or HEAD, or a mutation), so it runs uncached. Give "key" if its result may be cached.',
 };
 
 const SCOPE_OMITTED: Bypass = {
   status: 'fwd=bypass; detail=scope-omitted',
   warning:
-    'the request carries a user (request.user or an Authorization header) and no scope says who may share the response, so it runs uncached. Give scope: \'user\' (or another level), or scope: \'global\' if all users get the same.',
+    "the request carries a user (request.user or an Authorization header) and no scope says who may share the response, so it runs uncached. Give scope: 'user' (or another level), or scope: 'global' if all users get the same.",
 };
 
 /** Anonymous requests may share; anything that names a person may not, until somebody says so (P3). */
 function identifiesSomebody(call: MethodCall): boolean {
   if (call.user !== undefined && call.user !== null) return true;
-  const { headers } = call.request as { headers?: Record<string, unknown> } | undefined ?? {};
+  const { headers } = (call.request as { headers?: Record<string, unknown> } | undefined) ?? {};
   return headers?.['authorization'] !== undefined;
 }
 
 function unkeyedInput({ inputs }: MethodPlan, planned: PlannedCacheable): Bypass | undefined {
-  const left = inputs.unkeyed.filter((input) => !(input === '@Headers()' && planned.options.vary !== undefined));
+  const left = inputs.unkeyed.filter(
+    (input) => !(input === '@Headers()' && planned.options.vary !== undefined),
+  );
   if (planned.hasOwnKey || left.length === 0) return undefined;
   return {
     status: 'fwd=bypass; detail=unkeyed-input',

@@ -20,7 +20,12 @@ export class KeyMaker {
   constructor(readonly modules: ModuleRef) {}
 
   /** Without the headers that a response varies by. */
-  base(name: string, call: MethodCall, plan: MethodPlan, planned: Planned<OperationOptions>): CacheKey {
+  base(
+    name: string,
+    call: MethodCall,
+    plan: MethodPlan,
+    planned: Planned<OperationOptions>,
+  ): CacheKey {
     return decoratedKey(name, ...this.#parts(call, plan, planned));
   }
 
@@ -32,10 +37,15 @@ export class KeyMaker {
     return [...base, 'vary', ...planned.vary.map((name) => [name, headers[name] ?? null])];
   }
 
-  #parts(call: MethodCall, plan: MethodPlan, { options }: Planned<OperationOptions>): readonly unknown[] {
+  #parts(
+    call: MethodCall,
+    plan: MethodPlan,
+    { options }: Planned<OperationOptions>,
+  ): readonly unknown[] {
     const { key, keyGenerator } = options;
     if (typeof key === 'function') return partsOf(key(call as CallContext), plan.label);
-    if (keyGenerator !== undefined) return partsOf(this.#generator(keyGenerator).generate(call as CallContext), plan.label);
+    if (keyGenerator !== undefined)
+      return partsOf(this.#generator(keyGenerator).generate(call as CallContext), plan.label);
     const marked = plan.method.keyParameters;
     if (marked.length > 0) return marked.map((index) => call.args[index]);
     return defaultParts(call, plan, (options as CacheableOptions).query);
@@ -53,11 +63,17 @@ export function variantsTag(base: CacheKey): string {
 
 function partsOf(key: unknown, label: string): readonly unknown[] {
   if (key === undefined)
-    throw new InvalidKeyError(`The key of ${label} came out undefined, so calls could not be told apart.`);
+    throw new InvalidKeyError(
+      `The key of ${label} came out undefined, so calls could not be told apart.`,
+    );
   return Array.isArray(key) ? key : [key];
 }
 
-function defaultParts(call: MethodCall, plan: MethodPlan, queryNames: readonly string[] | undefined): readonly unknown[] {
+function defaultParts(
+  call: MethodCall,
+  plan: MethodPlan,
+  queryNames: readonly string[] | undefined,
+): readonly unknown[] {
   switch (call.executionContext?.getType<string>()) {
     case undefined:
       return call.args;
@@ -71,9 +87,17 @@ function defaultParts(call: MethodCall, plan: MethodPlan, queryNames: readonly s
 }
 
 /** The route as decorated, never the URL as sent: prefixes, hosts and encodings of a client must not make new entries. */
-function httpParts(call: MethodCall, plan: MethodPlan, queryNames: readonly string[] | undefined): unknown[] {
+function httpParts(
+  call: MethodCall,
+  plan: MethodPlan,
+  queryNames: readonly string[] | undefined,
+): unknown[] {
   const { query } = call;
-  const picked = queryNames ? Object.fromEntries(queryNames.filter((name) => name in query).map((name) => [name, query[name]])) : query;
+  const picked = queryNames
+    ? Object.fromEntries(
+        queryNames.filter((name) => name in query).map((name) => [name, query[name]]),
+      )
+    : query;
   const parts: unknown[] = [plan.route, call.params, picked];
   if (plan.inputs.takesBody && !isUnsafe(call)) parts.push('body', call.body);
   if (plan.inputs.takesHost) parts.push('hosts', (call.request as { hosts?: unknown }).hosts);
@@ -83,18 +107,25 @@ function httpParts(call: MethodCall, plan: MethodPlan, queryNames: readonly stri
 /** A field of an object belongs to that object; a field of Query or Mutation has no parent worth telling apart. */
 function graphParts(call: MethodCall): unknown[] {
   const parent = call.executionContext!.getArgByIndex<unknown>(0);
-  const info = call.executionContext!.getArgByIndex<{ parentType?: { name?: string }; fieldName?: string } | undefined>(3);
+  const info = call.executionContext!.getArgByIndex<
+    { parentType?: { name?: string }; fieldName?: string } | undefined
+  >(3);
   const parts: unknown[] = [plainCopy(call.data)];
-  if (parent !== null && typeof parent === 'object' && !isRoot(info)) parts.push(info?.parentType?.name, plainCopy(parent));
+  if (parent !== null && typeof parent === 'object' && !isRoot(info))
+    parts.push(info?.parentType?.name, plainCopy(parent));
   return parts;
 }
 
-function isRoot(info: { parentType?: { name?: string }; operation?: unknown } | undefined): boolean {
+function isRoot(
+  info: { parentType?: { name?: string }; operation?: unknown } | undefined,
+): boolean {
   return ['Query', 'Mutation', 'Subscription'].includes(info?.parentType?.name ?? '');
 }
 
 function plainCopy(value: unknown): unknown {
-  return value !== null && typeof value === 'object' && !Array.isArray(value) ? { ...value } : value;
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+    ? { ...value }
+    : value;
 }
 
 /** Whether the call may change something, by its protocol's own rules: not GET or HEAD, or a GraphQL mutation. */
@@ -104,7 +135,10 @@ export function isUnsafe(call: MethodCall): boolean {
     case 'http':
       return !['GET', 'HEAD'].includes((call.request as { method?: string }).method ?? '');
     case 'graphql':
-      return executionContext.getArgByIndex<{ operation?: { operation?: string } } | undefined>(3)?.operation?.operation === 'mutation';
+      return (
+        executionContext.getArgByIndex<{ operation?: { operation?: string } } | undefined>(3)
+          ?.operation?.operation === 'mutation'
+      );
     default:
       return false;
   }

@@ -30,15 +30,24 @@ export class EvictStep {
       await this.#evict(call, this.#scope.selector(call));
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
-      this.tools.warnings.once(this.plan.label, `evict ${error.code}`, `NOTHING WAS EVICTED. ${error.message}`);
+      this.tools.warnings.once(
+        this.plan.label,
+        `evict ${error.code}`,
+        `NOTHING WAS EVICTED. ${error.message}`,
+      );
     }
   }
 
   async #evict(call: MethodCall, scope: ScopeSelector): Promise<void> {
     const { cache, names, options } = this.planned;
     if (options.allEntries === true && names.length === 0) await cache.evictScope(scope);
-    if (options.allEntries === true && names.length > 0) await cache.evictTags(names.map(nameTag), { scope });
-    if (options.tags) await cache.evictTags(typeof options.tags === 'function' ? options.tags(call) : options.tags, { scope });
+    if (options.allEntries === true && names.length > 0)
+      await cache.evictTags(names.map(nameTag), { scope });
+    if (options.tags)
+      await cache.evictTags(
+        typeof options.tags === 'function' ? options.tags(call) : options.tags,
+        { scope },
+      );
     const isByKey = options.allEntries !== true && (this.planned.hasOwnKey || !options.tags);
     if (isByKey) for (const name of names) await this.#evictKey(name, call, scope);
   }

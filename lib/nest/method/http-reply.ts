@@ -22,7 +22,16 @@ interface NodeLikeResponse {
 
 const CACHE_NAME = 'nestjs-scoped-cache';
 /** Of one connection or one message, so never replayed. */
-const NOT_REPLAYED = ['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'date', 'trailer', 'upgrade', 'cache-status'];
+const NOT_REPLAYED = [
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+  'date',
+  'trailer',
+  'upgrade',
+  'cache-status',
+];
 
 /** The HTTP response to one call of a handler, on Express and Fastify alike. */
 export class HttpReply {
@@ -41,7 +50,10 @@ export class HttpReply {
   changesSince(before: ReplyBefore): Replay {
     const now = this.read();
     const changed = Object.entries(now.headers).filter(
-      ([name, value]) => value !== undefined && !NOT_REPLAYED.includes(name.toLowerCase()) && !sameValue(value, before.headers[name]),
+      ([name, value]) =>
+        value !== undefined &&
+        !NOT_REPLAYED.includes(name.toLowerCase()) &&
+        !sameValue(value, before.headers[name]),
     ) as [string, HeaderValue][];
     return {
       ...(now.status !== before.status && { status: now.status }),
@@ -56,7 +68,8 @@ export class HttpReply {
    */
   refusal(before: ReplyBefore, isShared: boolean, vary: readonly string[]): string | undefined {
     const { status, headers } = this.read();
-    if (status !== before.status && (status < 200 || status > 299 || status === 204)) return `status-${status}`;
+    if (status !== before.status && (status < 200 || status > 299 || status === 204))
+      return `status-${status}`;
     if (status >= 400) return `status-${status}`;
     if (headers['set-cookie'] !== undefined) return 'set-cookie';
     const directives = words(headers['cache-control']);
@@ -71,7 +84,8 @@ export class HttpReply {
   replay({ status, headers }: Replay): void {
     if (this.#isSent) return;
     if (status !== undefined) this.adapter.status!(this.response, status);
-    for (const [name, value] of Object.entries(headers ?? {})) this.adapter.setHeader!(this.response, name, value as string);
+    for (const [name, value] of Object.entries(headers ?? {}))
+      this.adapter.setHeader!(this.response, name, value as string);
   }
 
   /** Adds what this cache did to `Cache-Status` (RFC 9211), behind what others say there. */
@@ -79,7 +93,11 @@ export class HttpReply {
     if (this.#isSent) return;
     const member = `${CACHE_NAME}; ${what}`;
     const others = (this.response as NodeLikeResponse).getHeaders()['cache-status'];
-    this.adapter.setHeader!(this.response, 'Cache-Status', others === undefined ? member : `${String(others)}, ${member}`);
+    this.adapter.setHeader!(
+      this.response,
+      'Cache-Status',
+      others === undefined ? member : `${String(others)}, ${member}`,
+    );
   }
 
   get #isSent(): boolean {
@@ -91,7 +109,12 @@ function words(value: HeaderValue | undefined): string[] {
   if (value === undefined) return [];
   return String(value)
     .split(',')
-    .map((word) => word.trim().toLowerCase().replace(/\s*=.*$/, ''))
+    .map((word) =>
+      word
+        .trim()
+        .toLowerCase()
+        .replace(/\s*=.*$/, ''),
+    )
     .filter((word) => word !== '');
 }
 

@@ -1,11 +1,22 @@
 import { describe, InvalidKeyError, InvalidOptionsError } from '../../core/errors.js';
 import type { CallContext } from './call-context.js';
 
-const ROOTS = ['args', 'params', 'query', 'body', 'headers', 'user', 'session', 'data', 'result'] as const;
+const ROOTS = [
+  'args',
+  'params',
+  'query',
+  'body',
+  'headers',
+  'user',
+  'session',
+  'data',
+  'result',
+] as const;
 type Root = (typeof ROOTS)[number];
 
 /** Literal text, or a path into the call. */
-type Piece = string | { readonly root: Root; readonly path: readonly string[]; readonly text: string };
+type Piece =
+  string | { readonly root: Root; readonly path: readonly string[]; readonly text: string };
 
 /**
  * Compiles `'profile:{params.id}'` to a function that gives the key's parts: literal text and values alternate, so values
@@ -14,7 +25,8 @@ type Piece = string | { readonly root: Root; readonly path: readonly string[]; r
  */
 export function compileTemplate(template: string): (call: CallContext) => unknown[] {
   const pieces = parse(template);
-  return (call) => pieces.map((piece) => (typeof piece === 'string' ? piece : valueAt(piece, call, template)));
+  return (call) =>
+    pieces.map((piece) => (typeof piece === 'string' ? piece : valueAt(piece, call, template)));
 }
 
 function parse(template: string): Piece[] {
@@ -40,7 +52,8 @@ function parse(template: string): Piece[] {
 
 function placeholder(text: string, template: string): Piece {
   const [root, ...path] = text.trim().split('.');
-  if (!ROOTS.includes(root as Root)) throw wrong(template, `{${text}} does not start with one of ${ROOTS.join(', ')}`);
+  if (!ROOTS.includes(root as Root))
+    throw wrong(template, `{${text}} does not start with one of ${ROOTS.join(', ')}`);
   if (path.includes('')) throw wrong(template, `{${text}} has an empty part`);
   return { root: root as Root, path, text };
 }
@@ -49,7 +62,10 @@ function valueAt(piece: Exclude<Piece, string>, call: CallContext, template: str
   let value: unknown = call[piece.root];
   for (const name of piece.path) {
     const holder: unknown = value;
-    value = holder === null || holder === undefined ? undefined : (holder as Record<string, unknown>)[name];
+    value =
+      holder === null || holder === undefined
+        ? undefined
+        : (holder as Record<string, unknown>)[name];
   }
   if (value === undefined)
     throw new InvalidKeyError(

@@ -16,7 +16,9 @@ export class MethodExplorer {
   /** See {@link MethodTools.hasVariants}. */
   hasVariants(name: string, runner: MethodRunner): boolean {
     this.#variants ??= new Set(
-      this.#plans(runner).flatMap((plan) => plan.cacheables.filter(({ vary }) => vary.length > 0).map((planned) => planned.name)),
+      this.#plans(runner).flatMap((plan) =>
+        plan.cacheables.filter(({ vary }) => vary.length > 0).map((planned) => planned.name),
+      ),
     );
     return this.#variants.has(name);
   }
@@ -57,7 +59,8 @@ export class MethodExplorer {
     const found = new Set<Class>();
     for (const module of this.modules.values())
       for (const { metatype } of [...module.controllers.values(), ...module.providers.values()])
-        if (typeof metatype === 'function' && (metatype as { prototype?: object }).prototype) found.add(metatype as Class);
+        if (typeof metatype === 'function' && (metatype as { prototype?: object }).prototype)
+          found.add(metatype as Class);
     return [...found];
   }
 }
@@ -67,7 +70,9 @@ function refuseEndless(plan: MethodPlan): void {
   const handler = (plan.method.prototype as Record<string | symbol, object>)[plan.method.name]!;
   const kind = endlessKind(handler);
   if (kind)
-    throw new InvalidOptionsError(`${plan.label} has ${kind}, whose results never complete, so there is nothing to store. Remove its cache decorators.`);
+    throw new InvalidOptionsError(
+      `${plan.label} has ${kind}, whose results never complete, so there is nothing to store. Remove its cache decorators.`,
+    );
 }
 
 function mixedUp(name: string, one: MethodPlan, other: MethodPlan): InvalidOptionsError {

@@ -1,11 +1,16 @@
-import type { LoadOptions, SetOptions } from '../../core/cache-options.js';
+import type { LoadOptions } from '../../core/cache-options.js';
 import { InvalidOptionsError } from '../../core/errors.js';
 import type { CacheRegistry } from '../cache-registry.js';
 import type { CacheService } from '../cache.service.js';
 import { configOf } from '../decorators/cache-config.js';
 import type { CachedMethod } from './cached-method.js';
 import { inputsOf, routeOf, type HandlerInputs } from './nest-metadata.js';
-import type { CacheableOptions, CacheEvictOptions, CachePutOptions, OperationOptions } from './operation-options.js';
+import type {
+  CacheableOptions,
+  CacheEvictOptions,
+  CachePutOptions,
+  OperationOptions,
+} from './operation-options.js';
 
 /** One operation of one method as one class has it: defaults of the class filled in, names and caches found. */
 export interface Planned<O extends OperationOptions> {
@@ -43,7 +48,11 @@ export interface MethodPlan {
  * @param type the class whose instance the method is called on, which may be derived from the declaring one
  * @throws InvalidOptionsError for a missing name or cache, UnknownScopeError for a level that the cache does not have
  */
-export function planMethod(method: CachedMethod, type: { name: string; prototype: object }, registry: CacheRegistry): MethodPlan {
+export function planMethod(
+  method: CachedMethod,
+  type: { name: string; prototype: object },
+  registry: CacheRegistry,
+): MethodPlan {
   const planner = new Planner(method, type, registry);
   const handler = (type.prototype as Record<string | symbol, unknown>)[method.name];
   return {
@@ -51,9 +60,15 @@ export function planMethod(method: CachedMethod, type: { name: string; prototype
     label: planner.label,
     route: typeof handler === 'function' ? routeOf(type, handler) : undefined,
     inputs: planner.inputs,
-    cacheables: method.operations.flatMap((one) => (one.kind === 'cacheable' ? [planner.cacheable(one.options)] : [])),
-    puts: method.operations.flatMap((one) => (one.kind === 'put' ? [planner.put(one.options)] : [])),
-    evicts: method.operations.flatMap((one) => (one.kind === 'evict' ? [planner.evict(one.options)] : [])),
+    cacheables: method.operations.flatMap((one) =>
+      one.kind === 'cacheable' ? [planner.cacheable(one.options)] : [],
+    ),
+    puts: method.operations.flatMap((one) =>
+      one.kind === 'put' ? [planner.put(one.options)] : [],
+    ),
+    evicts: method.operations.flatMap((one) =>
+      one.kind === 'evict' ? [planner.evict(one.options)] : [],
+    ),
   };
 }
 
@@ -61,6 +76,12 @@ export function planMethod(method: CachedMethod, type: { name: string; prototype
 export function nameTag(name: string): string {
   return `@name:${name}`;
 }
+
+/** Options that go to the cache as they are. */
+const KEPT =
+  'type skipNear skipFar sliding grace jitter softTimeout hardTimeout graceThrottle refreshAhead earlyExpiration lease errorTtl'.split(
+    ' ',
+  );
 
 class Planner {
   readonly label: string;
@@ -78,7 +99,9 @@ class Planner {
   cacheable(own: CacheableOptions): PlannedCacheable {
     const store = this.#store(own);
     const declared = store.hasOwnKey ? [] : this.inputs.headers;
-    const vary = [...new Set([...declared, ...(own.vary ?? [])].map((name) => name.toLowerCase()))].sort();
+    const vary = [
+      ...new Set([...declared, ...(own.vary ?? [])].map((name) => name.toLowerCase())),
+    ].sort();
     return { ...store, vary };
   }
 
@@ -99,10 +122,14 @@ class Planner {
 
   #store<O extends CachePutOptions>(own: O): PlannedStore<O> {
     const planned = this.#planned(own);
-    const { name, ttl, tags, scope, key, keyGenerator, condition, unless, cache, onMissingScope, ...rest } = planned.options;
-    const { vary: _vary, query: _query, ...kept } = rest as SetOptions & CacheableOptions;
+    const { name, ttl, tags, scope } = planned.options;
     const chosen = (name as string | undefined) ?? this.label;
-    const fixed: Record<string, unknown> = { ...kept, tags: [nameTag(chosen), ...(typeof tags === 'function' ? [] : (tags ?? []))] };
+    const given = planned.options as Record<string, unknown>;
+    const kept = KEPT.filter((option) => given[option] !== undefined);
+    const fixed: Record<string, unknown> = Object.fromEntries(
+      kept.map((option) => [option, given[option]]),
+    );
+    fixed['tags'] = [nameTag(chosen), ...(typeof tags === 'function' ? [] : (tags ?? []))];
     if (typeof ttl !== 'function' && ttl !== undefined) fixed['ttl'] = ttl;
     if (typeof scope !== 'function' && scope !== undefined) fixed['scope'] = scope;
     return { ...planned, name: chosen, fixed: Object.freeze(fixed) as LoadOptions };
@@ -114,9 +141,16 @@ class Planner {
     const options = { ...defaults, ...generator, ...own };
     const cache = this.registry.get(options.cache);
     // Explicit ids and level names are checked now, so that a misspelt level stops the application, not a request.
-    if (typeof options.scope === 'string' && options.scope !== 'global' && !cache.scopes.names.includes(options.scope))
+    if (
+      typeof options.scope === 'string' &&
+      options.scope !== 'global' &&
+      !cache.scopes.names.includes(options.scope)
+    )
       cache.scopes.pathOf(options.scope, undefined);
-    const hasOwnKey = options.key !== undefined || options.keyGenerator !== undefined || this.method.keyParameters.length > 0;
+    const hasOwnKey =
+      options.key !== undefined ||
+      options.keyGenerator !== undefined ||
+      this.method.keyParameters.length > 0;
     return { options, cache, hasOwnKey };
   }
 }

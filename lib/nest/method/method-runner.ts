@@ -32,7 +32,12 @@ export class MethodRunner {
   ) {}
 
   /** @param execution set when Nest calls a handler */
-  run(method: CachedMethod, target: object, args: unknown[], execution: ExecutionContext | undefined): Promise<unknown> {
+  run(
+    method: CachedMethod,
+    target: object,
+    args: unknown[],
+    execution: ExecutionContext | undefined,
+  ): Promise<unknown> {
     const plan = this.planOf(method, target.constructor);
     const open = this.context.request;
     const handled = execution ?? this.#handledBy(open, target, method);
@@ -42,7 +47,9 @@ export class MethodRunner {
       return this.#steps(new MethodCall(target, args, open, handled), plan);
     }
     const current = CurrentRequest.from(handled);
-    return this.context.serve(current, () => this.#steps(new MethodCall(target, args, current, handled), plan));
+    return this.context.serve(current, () =>
+      this.#steps(new MethodCall(target, args, current, handled), plan),
+    );
   }
 
   /** Made once for each class that has the method. */
@@ -55,7 +62,11 @@ export class MethodRunner {
   }
 
   /** Message handlers without decorated parameters: the interceptor has noted the context of the one that is running. */
-  #handledBy(open: CurrentRequest | undefined, target: object, method: CachedMethod): ExecutionContext | undefined {
+  #handledBy(
+    open: CurrentRequest | undefined,
+    target: object,
+    method: CachedMethod,
+  ): ExecutionContext | undefined {
     const running = open?.executionContext;
     if (!running || running.getType() === 'http') return undefined;
     const handler = (target as Record<string | symbol, unknown>)[method.name];
@@ -94,7 +105,10 @@ export class MethodRunner {
 }
 
 /** Those whose condition holds. One that asks for the result, which is not there yet, counts as holding. */
-async function active<P extends Planned<OperationOptions>>(planned: readonly P[], call: MethodCall): Promise<readonly P[]> {
+async function active<P extends Planned<OperationOptions>>(
+  planned: readonly P[],
+  call: MethodCall,
+): Promise<readonly P[]> {
   if (planned.every(({ options }) => options.condition === undefined)) return planned;
   const holding: P[] = [];
   for (const one of planned) {

@@ -10,7 +10,17 @@ const RESPONSE_PASSTHROUGH = '__responsePassthrough__';
 const RESOLVER_TYPE = 'graphql:resolver_type';
 
 /** The parameter kinds that matter here, by Nest's numbers. */
-const KIND = { response: 1, next: 2, body: 3, headers: 6, host: 10, ip: 11, rawBody: 12, cookies: 14, signedCookies: 15 };
+const KIND = {
+  response: 1,
+  next: 2,
+  body: 3,
+  headers: 6,
+  host: 10,
+  ip: 11,
+  rawBody: 12,
+  cookies: 14,
+  signedCookies: 15,
+};
 
 interface DeclaredParameter {
   readonly index: number;
@@ -34,13 +44,22 @@ export interface HandlerInputs {
 }
 
 /** The decorated parameters of `type`'s method, by Nest's key for each. */
-export function declaredParameters(type: object, method: string | symbol): Record<string, DeclaredParameter> {
+export function declaredParameters(
+  type: object,
+  method: string | symbol,
+): Record<string, DeclaredParameter> {
   return (Reflect.getMetadata(ROUTE_ARGS, type, method) ?? {}) as Record<string, DeclaredParameter>;
 }
 
 /** See {@link HandlerInputs}. Our own hidden parameter does not count. */
-export function inputsOf(type: object, method: string | symbol, hiddenIndex: number): HandlerInputs {
-  const declared = Object.entries(declaredParameters(type, method)).filter(([, { index }]) => index !== hiddenIndex);
+export function inputsOf(
+  type: object,
+  method: string | symbol,
+  hiddenIndex: number,
+): HandlerInputs {
+  const declared = Object.entries(declaredParameters(type, method)).filter(
+    ([, { index }]) => index !== hiddenIndex,
+  );
   const native = declared
     .filter(([key]) => !key.includes(CUSTOM_ROUTE_ARGS))
     .map(([key, { data }]) => ({ kind: Number(key.split(':')[0]), data }));
@@ -73,7 +92,9 @@ export function routeOf(type: object, handler: object): string | undefined {
 /** Why the results of this handler never end, if so. */
 export function endlessKind(handler: object): string | undefined {
   if (Reflect.hasMetadata('__sse__', handler)) return '@Sse()';
-  return Reflect.getMetadata(RESOLVER_TYPE, handler) === 'Subscription' ? '@Subscription()' : undefined;
+  return Reflect.getMetadata(RESOLVER_TYPE, handler) === 'Subscription'
+    ? '@Subscription()'
+    : undefined;
 }
 
 function pathOf(holder: object): string | undefined {
@@ -82,30 +103,43 @@ function pathOf(holder: object): string | undefined {
 }
 
 /** The parameters' count as compiled; `fallback` where no type metadata was emitted. */
-export function parameterCount(prototype: object, method: string | symbol, fallback: number): number {
-  const types = Reflect.getMetadata('design:paramtypes', prototype, method) as unknown[] | undefined;
+export function parameterCount(
+  prototype: object,
+  method: string | symbol,
+  fallback: number,
+): number {
+  const types = Reflect.getMetadata('design:paramtypes', prototype, method) as
+    unknown[] | undefined;
   return types?.length ?? fallback;
 }
 
 /** Whether the method is declared to return an Observable. By name: there may be several copies of rxjs. */
 export function isDeclaredObservable(prototype: object, method: string | symbol): boolean {
-  const type = Reflect.getMetadata('design:returntype', prototype, method) as { name?: string } | undefined;
+  const type = Reflect.getMetadata('design:returntype', prototype, method) as
+    { name?: string } | undefined;
   return type?.name === 'Observable';
 }
 
 /** Whether a class holds gateways or message handlers. */
 export function receivesMessages(type: { prototype?: object }): boolean {
   if (Reflect.hasMetadata('websockets:is_gateway', type)) return true;
-  return methodsOf(type.prototype).some(([, method]) => Reflect.hasMetadata('microservices:pattern', method));
+  return methodsOf(type.prototype).some(([, method]) =>
+    Reflect.hasMetadata('microservices:pattern', method),
+  );
 }
 
 /** All methods of a prototype chain, the most derived of each name. */
 export function methodsOf(prototype: object | undefined | null): [string | symbol, object][] {
   const found = new Map<string | symbol, object>();
-  for (let at = prototype; at && at !== Object.prototype; at = Object.getPrototypeOf(at) as object | null)
+  for (
+    let at = prototype;
+    at && at !== Object.prototype;
+    at = Object.getPrototypeOf(at) as object | null
+  )
     for (const name of Reflect.ownKeys(at)) {
       const method: unknown = Object.getOwnPropertyDescriptor(at, name)?.value;
-      if (typeof method === 'function' && name !== 'constructor' && !found.has(name)) found.set(name, method);
+      if (typeof method === 'function' && name !== 'constructor' && !found.has(name))
+        found.set(name, method);
     }
   return [...found];
 }

@@ -8,7 +8,8 @@ import type { CallContext } from './call-context.js';
 /* oxlint-disable typescript/no-explicit-any -- argument and result types are inferred where users give them */
 
 /** A value, or how to find it for one call. */
-export type PerCall<T, Args extends readonly unknown[] = any[], Result = any> = T | ((call: CallContext<Args, Result>) => T);
+export type PerCall<T, Args extends readonly unknown[] = any[], Result = any> =
+  T | ((call: CallContext<Args, Result>) => T);
 
 /** A test on one call, at once or by a promise. */
 export type Test<Args extends readonly unknown[] = any[], Result = any> = (
@@ -79,7 +80,10 @@ export interface CacheableOptions<Args extends readonly unknown[] = any[], Resul
 }
 
 /** For `@CacheEvict`. Without `key`, `tags` and `allEntries`, the default key is evicted. */
-export interface CacheEvictOptions<Args extends readonly unknown[] = any[], Result = any> extends OperationOptions<Args, Result> {
+export interface CacheEvictOptions<
+  Args extends readonly unknown[] = any[],
+  Result = any,
+> extends OperationOptions<Args, Result> {
   /** Evict by these tags, in the scope and below it. */
   readonly tags?: PerCall<readonly string[], Args, Result>;
   /** Evict all entries of `name` in the scope and below it; without any name, the whole scope, which must then be given. */

@@ -19,7 +19,9 @@ export function pack(body: unknown, replay: Replay): unknown {
 
 /** What {@link pack} was given. */
 export function unpack(stored: unknown): { body: unknown; replay: Replay | undefined } {
-  return isPacked(stored) ? { body: stored.body, replay: stored } : { body: stored, replay: undefined };
+  return isPacked(stored)
+    ? { body: stored.body, replay: stored }
+    : { body: stored, replay: undefined };
 }
 
 function isPacked(value: unknown): value is Packed {

@@ -54,7 +54,11 @@ export async function produce(
   const streamed = isStream(value) ? 'stream' : undefined;
   if (!reply || streamed) return { value, replay: {}, refusal: streamed };
   if (!before || storing.isAnswered())
-    return { value, replay: {}, refusal: plan.inputs.takesResponse ? 'refreshed-in-background' : undefined };
+    return {
+      value,
+      replay: {},
+      refusal: plan.inputs.takesResponse ? 'refreshed-in-background' : undefined,
+    };
   const refusal = reply.refusal(before, storing.isShared, storing.vary);
   return { value, replay: refusal ? {} : reply.changesSince(before), refusal };
 }
@@ -63,9 +67,17 @@ export async function produce(
 function isStream(value: unknown): boolean {
   if (value === null || typeof value !== 'object') return false;
   const { pipe, getReader } = value as { pipe?: unknown; getReader?: unknown };
-  return value instanceof StreamableFile || typeof pipe === 'function' || typeof getReader === 'function' || isGenerator(value);
+  return (
+    value instanceof StreamableFile ||
+    typeof pipe === 'function' ||
+    typeof getReader === 'function' ||
+    isGenerator(value)
+  );
 }
 
 function isGenerator(value: object): boolean {
-  return Symbol.asyncIterator in value || /^\[object (Async )?(Generator|Iterator)/.test(Object.prototype.toString.call(value));
+  return (
+    Symbol.asyncIterator in value ||
+    /^\[object (Async )?(Generator|Iterator)/.test(Object.prototype.toString.call(value))
+  );
 }

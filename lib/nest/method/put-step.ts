@@ -31,7 +31,11 @@ export class PutStep {
       await this.#store(after);
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
-      this.tools.warnings.once(this.plan.label, `put ${error.code}`, `its result was not stored. ${error.message}`);
+      this.tools.warnings.once(
+        this.plan.label,
+        `put ${error.code}`,
+        `its result was not stored. ${error.message}`,
+      );
     }
   }
 
@@ -41,7 +45,8 @@ export class PutStep {
     const key = this.tools.keys.base(name, after, this.plan, this.planned);
     const settings: Record<string, unknown> = { ...fixed, scope };
     if (typeof options.ttl === 'function') settings['ttl'] = options.ttl(after);
-    if (typeof options.tags === 'function') settings['tags'] = [...fixed.tags!, ...options.tags(after)];
+    if (typeof options.tags === 'function')
+      settings['tags'] = [...fixed.tags!, ...options.tags(after)];
     await cache.set(key, pack(after.result, {}), settings as SetOptions);
     if (this.tools.hasVariants(name)) await cache.evictTags(variantsTag(key), { scope });
   }

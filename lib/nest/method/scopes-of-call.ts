@@ -8,7 +8,10 @@ import type { OperationOptions } from './operation-options.js';
 const PERSONAL = ['user', 'session'];
 
 /** The scope of one call. */
-export function selectorOf({ options }: Planned<OperationOptions>, call: MethodCall): ScopeSelector {
+export function selectorOf(
+  { options }: Planned<OperationOptions>,
+  call: MethodCall,
+): ScopeSelector {
   const { scope } = options;
   return (typeof scope === 'function' ? scope(call as CallContext) : scope) ?? 'global';
 }
@@ -41,7 +44,8 @@ export class EarlyScope {
       const selector = this.#resolve(call);
       if (!call.askedForResult) this.#early = selector;
     } catch (error) {
-      if (!(error instanceof MissingScopeError) || planned.options.onMissingScope === 'throw') throw error;
+      if (!(error instanceof MissingScopeError) || planned.options.onMissingScope === 'throw')
+        throw error;
     }
   }
 
@@ -51,6 +55,8 @@ export class EarlyScope {
   }
 
   #resolve(call: MethodCall): ScopeSelector {
-    return this.planned.cache.scopes.pathOf(selectorOf(this.planned, call), this.context).toSelector();
+    return this.planned.cache.scopes
+      .pathOf(selectorOf(this.planned, call), this.context)
+      .toSelector();
   }
 }

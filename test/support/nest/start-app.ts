@@ -1,4 +1,12 @@
-import type { CanActivate, ExecutionContext, INestApplication, ModuleMetadata, Provider, Type } from '@nestjs/common';
+/* oxlint-disable typescript/no-explicit-any -- frameworks' requests and parsed answers */
+import type {
+  CanActivate,
+  ExecutionContext,
+  INestApplication,
+  ModuleMetadata,
+  Provider,
+  Type,
+} from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
@@ -77,9 +85,14 @@ export async function startApp(adapter: AdapterName, parts: AppParts): Promise<R
     controllers: parts.controllers ?? [],
     providers: parts.providers ?? [],
   }).compile();
-  const app = module.createNestApplication(adapter === 'express' ? new ExpressAdapter() : (new FastifyAdapter() as never), {
-    logger: false,
-  });
+  const app = module.createNestApplication(
+    adapter === 'express' ? new ExpressAdapter() : (new FastifyAdapter() as never),
+    {
+      logger: false,
+      // fetch keeps its connections open.
+      forceCloseConnections: true,
+    },
+  );
   app.useGlobalGuards(new TokenGuard());
   parts.prepare?.(app);
   await app.listen(0, '127.0.0.1');
