@@ -23,7 +23,11 @@ export class ExpiryQueue {
    * and is put back when its old time comes, so renewing costs nothing.
    */
   add(record: MemoryRecord): void {
-    if (record.staleUntil >= record.queuedFor) return;
+    if (
+      record.staleUntil === Infinity ||
+      (record.queuedFor !== undefined && record.staleUntil >= record.queuedFor)
+    )
+      return;
     record.queuedFor = record.staleUntil;
     record.slot = { due: record.staleUntil, record };
     this.#push(record.slot);
@@ -35,7 +39,7 @@ export class ExpiryQueue {
     if (
       slot &&
       slot.record === gone &&
-      next.queuedFor === Infinity &&
+      next.queuedFor === undefined &&
       slot.due <= next.staleUntil &&
       next.staleUntil !== Infinity
     ) {
@@ -50,7 +54,7 @@ export class ExpiryQueue {
 
   /** A record of this queue has left the cache. */
   noteGone(record: MemoryRecord): void {
-    if (record.queuedFor === Infinity) return;
+    if (record.queuedFor === undefined) return;
     this.#gone++;
     if (this.#gone > 64 && this.#gone > this.#heap.length / 2) this.compact();
   }
@@ -62,7 +66,7 @@ export class ExpiryQueue {
       if (first.record.isGone) this.#gone = Math.max(0, this.#gone - 1);
       else if (first.record.staleUntil <= now) return first.record;
       else {
-        first.record.queuedFor = Infinity;
+        first.record.queuedFor = undefined;
         this.add(first.record);
       }
     }

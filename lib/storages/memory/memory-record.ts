@@ -22,8 +22,8 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
   placedAt: number;
   /** Gone from its branch; the expiry queue may still hold it. */
   isGone = false;
-  /** When the expiry queue will look at it; `Infinity` while it is not in there. */
-  queuedFor = Infinity;
+  /** When the expiry queue will look at it; `undefined` while it is not in there. */
+  queuedFor: number | undefined = undefined;
   slot: ExpirySlot | undefined;
   /** Set while it is in the table. */
   branch: MemoryBranch | undefined;
@@ -35,7 +35,7 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
     entry: NewEntry,
     now: number,
     /** No entry outlives this, whatever renews it. */
-    readonly latestEnd: number,
+    readonly latestEnd: number | undefined,
     readonly bytes: number,
   ) {
     this.value = entry.value;
@@ -45,8 +45,8 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
     this.storedAt = this.usedAt = this.placedAt = now;
     this.ttlMs = entry.ttlMs;
     this.graceMs = entry.graceMs;
-    this.freshUntil = Math.min(now + entry.ttlMs, latestEnd);
-    this.staleUntil = Math.min(now + entry.ttlMs + entry.graceMs, latestEnd);
+    this.freshUntil = earlier(now + entry.ttlMs, latestEnd);
+    this.staleUntil = earlier(now + entry.ttlMs + entry.graceMs, latestEnd);
   }
 
   /** Ends when `other` does: for a new value under an old expiry. */
@@ -60,7 +60,11 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
   /** A new life from `now`. */
   renew(now: number, ttlMs: number): void {
     this.ttlMs = ttlMs;
-    this.freshUntil = Math.min(now + ttlMs, this.latestEnd);
-    this.staleUntil = Math.min(now + ttlMs + this.graceMs, this.latestEnd);
+    this.freshUntil = earlier(now + ttlMs, this.latestEnd);
+    this.staleUntil = earlier(now + ttlMs + this.graceMs, this.latestEnd);
   }
+}
+
+function earlier(end: number, limit: number | undefined): number {
+  return limit === undefined || end < limit ? end : limit;
 }

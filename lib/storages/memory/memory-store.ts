@@ -24,6 +24,9 @@ import { RuleRunner } from './rule-runner.js';
 /** What an entry takes beside its key and value: the record, its links, its places in maps and queues. */
 const RECORD_BYTES = 400;
 
+/** Expired entries reclaimed before rules are asked about an incoming one. */
+const EXPIRED_MAX = 1_000;
+
 /** The memory storage of one cache. Synchronous, unless a rule is asynchronous. */
 export class MemoryStore implements OpenStorage {
   readonly type = 'memory';
@@ -106,27 +109,27 @@ export class MemoryStore implements OpenStorage {
   change(at: EntryAddress, change: Change): Awaitable<ChangeResult> {
     const current = this.#table.liveAt(at.scope, at.key);
     const result = change(current);
-    return isPromise(result)
-      ? this.#changeLater(at, change, current, result)
-      : this.#applyChange(at, current, result);
+    if (isPromise(result)) return this.#changeLater(at, change, current, result);
+    const applied = this.#applyChange(at, current, result);
+    if (isPromise(applied))
+      return applied.then((done) => (done ? result : this.#changeAnew(at, change)));
+    return applied ? result : this.#changeAnew(at, change);
   }
 
   increment(at: EntryAddress, by: number, ttlMs: number): Awaitable<number> {
-    const record = this.#table.liveAt(at.scope, at.key);
-    const value: unknown = record ? record.value : 0;
-    if (typeof value !== 'number' || !Number.isFinite(value))
-      throw new InvalidOptionsError(
-        `increment: ${at.key} in scope ${at.scope} holds ${describe(value)}, not a finite number.`,
-      );
-    const sum = value + by;
-    const { graceMs, sliding, tags } = record ?? { graceMs: 0, sliding: false, tags: [] };
-    const written = this.#insert(
-      at,
-      { value: sum, ttlMs, graceMs, sliding, tags },
-      undefined,
-      record,
-    );
-    return isPromise(written) ? written.then(() => sum) : sum;
+    let sum = 0;
+    const changed = this.change(at, (current) => {
+      const value: unknown = current ? current.value : 0;
+      if (typeof value !== 'number' || !Number.isFinite(value))
+        throw new InvalidOptionsError(
+          `increment: ${at.key} in scope ${at.scope} holds ${describe(value)}, not a finite number.`,
+        );
+      sum = value + by;
+      if (!current) return { write: { value: sum, ttlMs, graceMs: 0, sliding: false, tags: [] } };
+      const { graceMs, sliding, tags } = current as MemoryRecord;
+      return { write: { value: sum, ttlMs, graceMs, sliding, tags }, ttl: 'remaining' };
+    });
+    return isPromise(changed) ? changed.then(() => sum) : sum;
   }
 
   evictScope(scope: ScopePath): Awaitable<number> {
@@ -198,10 +201,12 @@ export class MemoryStore implements OpenStorage {
   ): Awaitable<boolean> {
     const now = this.host.clock.monotonic();
     const bytes = this.limits.measures ? RECORD_BYTES + at.key.length * 2 + sizeOf(entry.value) : 0;
-    const latestEnd = this.#hasRules ? now + this.#rules.maxAgeMs : Infinity;
+    const latestEnd = this.#hasRules ? now + this.#rules.maxAgeMs : undefined;
     const record = new MemoryRecord(at.scope, at.key, entry, now, latestEnd, bytes);
     if (endsWith) record.endWith(endsWith);
     if (!this.#hasRules) return this.#put(record, options);
+    // Rules count entries, and the expired ones, which nobody can read any more, must not stand in anybody's way.
+    this.#table.sweep(EXPIRED_MAX);
     const replaces = this.#table.liveAt(at.scope, at.key);
     const written = this.#rules.beforeSet(record, replaces, () => this.#put(record, options));
     return isPromise(written)
@@ -225,30 +230,34 @@ export class MemoryStore implements OpenStorage {
     first: StoredEntry | undefined,
     pending: Promise<ChangeResult>,
   ): Promise<ChangeResult> {
-    let current = first;
-    let result = await pending;
-    // Another writer was faster while the change was thinking: think again about what is there now.
-    for (
-      let live = this.#table.liveAt(at.scope, at.key);
-      live !== current;
-      live = this.#table.liveAt(at.scope, at.key)
-    ) {
-      current = live;
-      result = await change(current);
-    }
-    return this.#applyChange(at, current, result);
+    const result = await pending;
+    const isOvertaken = this.#table.liveAt(at.scope, at.key) !== first;
+    if (!isOvertaken && (await this.#applyChange(at, first, result))) return result;
+    return this.#changeAnew(at, change);
   }
 
+  /** Another writer was faster while the change, or a rule, was thinking: think again about what is there now. */
+  async #changeAnew(at: EntryAddress, change: Change): Promise<ChangeResult> {
+    return this.change(at, change);
+  }
+
+  /** `false`: another writer was faster while a rule was thinking, and nothing was written. */
   #applyChange(
     at: EntryAddress,
     current: StoredEntry | undefined,
     result: ChangeResult,
-  ): Awaitable<ChangeResult> {
-    if (!('write' in result)) return result;
+  ): Awaitable<boolean> {
+    if (!('write' in result)) return true;
     result.beforeWrite?.();
     const endsWith = result.ttl === 'remaining' ? (current as MemoryRecord | undefined) : undefined;
-    const written = this.#insert(at, result.write, undefined, endsWith);
-    return isPromise(written) ? written.then(() => result) : result;
+    let isOvertaken = false;
+    const stillValid = (): boolean => {
+      isOvertaken = this.#table.liveAt(at.scope, at.key) !== current;
+      return !isOvertaken;
+    };
+    const options = this.#hasRules ? { stillValid } : undefined;
+    const written = this.#insert(at, result.write, options, endsWith);
+    return isPromise(written) ? written.then(() => !isOvertaken) : !isOvertaken;
   }
 
   #removeNow(at: EntryAddress): boolean {
