@@ -14,14 +14,17 @@ export function copyPlain(
   depth: number,
   copy: CheckedCopy,
 ): Record<string, unknown> {
-  assertNothingHidden(value);
   let name = '';
+  let fields = 0;
   try {
     const copied = spread(value, target);
     for (name in copied) {
+      fields++;
       const field = copied[name];
       if (needsVisit(field) && Object.hasOwn(copied, name)) copied[name] = copy(field, depth);
     }
+    name = '';
+    assertNothingHidden(value, fields);
     return copied;
   } catch (thrown) {
     throw refusedUnder(thrown, name === '' ? '' : fieldStep(name));
@@ -44,14 +47,19 @@ export function copyArray(value: unknown[], depth: number, copy: CheckedCopy): u
   }
 }
 
-/** @throws Refusal when the object has symbol keys or properties that listings leave out */
-export function assertNothingHidden(value: object): void {
+/**
+ * @param fields how many properties a listing of the object gave
+ * @throws Refusal when the object has symbol keys or properties that listings leave out
+ */
+export function assertNothingHidden(value: object, fields: number): void {
   const symbols = Object.getOwnPropertySymbols(value);
   if (symbols.length > 0) throw hiddenPart(`the symbol key ${String(symbols[0])}`);
   const names = Object.getOwnPropertyNames(value);
-  if (names.length === Object.keys(value).length) return;
+  if (names.length === fields) return;
   const hidden = names.find((name) => !Object.prototype.propertyIsEnumerable.call(value, name));
-  throw hiddenPart(`the hidden property ${fieldStep(hidden!).replace(/^\./, '')}`);
+  // None when the listing gave more: something that somebody added to Object.prototype.
+  if (hidden !== undefined)
+    throw hiddenPart(`the hidden property ${fieldStep(hidden).replace(/^\./, '')}`);
 }
 
 /** @throws Refusal when the array has anything beside its items, or holes over a huge length */

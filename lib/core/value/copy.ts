@@ -7,12 +7,16 @@ import { cyclic, refusedUnder, serializationError, tooDeep, unstorable } from '.
 /** How many objects may be nested in each other. Far above any data, far below what the stack can take. */
 export const DEPTH_MAX = 1_000;
 
+/** What a Map, Set or error counts for: copying one takes more of the stack than an array does. */
+export const BUILT_IN_LEVELS = 4;
+
 /** Circles are looked for from here on: few values get here, and none can grow much before it does. */
 const WATCHED_FROM = 16;
 
 /**
  * A deep copy of what a caller passed in. Refuses, by name and path, what could not come back as itself: functions,
- * symbols, instances of classes without a codec, promises, streams, boxed primitives, circles, more than 1,000 levels;
+ * symbols, instances of classes without a codec, promises, streams, boxed primitives, circles, more than 1,000 levels (Maps, Sets
+ * and errors count as four);
  * symbol keys and hidden properties of objects, and properties that arrays and built-ins have beside their content.
  *
  * Not looked for: hidden (non-enumerable) properties of arrays and built-ins, and anything beside the bytes of views.
@@ -94,7 +98,7 @@ class Admission {
     if (kind === 'plain')
       return copyPlain(value, prototype === null ? bare() : {}, depth + 1, this.copy);
     assertNothingBeside(value, kind);
-    return copyBuiltIn(value, kind, this.#partCopier(depth + 1));
+    return copyBuiltIn(value, kind, this.#partCopier(depth + BUILT_IN_LEVELS));
   }
 
   #partCopier(depth: number): CopyPart {

@@ -19,22 +19,18 @@ export function deepFreeze(value: unknown, codecs: ClassCodecs): boolean {
     case 'Error':
       return freezeFields(value, codecs);
     case 'Map':
-      lock(value, ['set', 'delete', 'clear']);
+      lock(value, MAP_LOCKS);
       return all([...(value as Map<unknown, unknown>)].flat(), codecs);
     case 'Set':
-      lock(value, ['add', 'delete', 'clear']);
+      lock(value, SET_LOCKS);
       return all([...(value as Set<unknown>)], codecs);
     case 'Date':
-      lock(value, DATE_SETTERS);
+      lock(value, DATE_LOCKS);
       return true;
     default:
       return false;
   }
 }
-
-const DATE_SETTERS = Object.getOwnPropertyNames(Date.prototype).filter((name) =>
-  name.startsWith('set'),
-);
 
 /** Hidden ones too: errors hide their cause. */
 function freezeFields(value: object, codecs: ClassCodecs): boolean {
@@ -53,15 +49,24 @@ function all(values: readonly unknown[], codecs: ClassCodecs): boolean {
   return areFrozen;
 }
 
-/** Hidden, so that a locked Map copies like any other. */
-function lock(value: object, methods: readonly string[]): void {
-  for (const method of methods)
-    Object.defineProperty(value, method, {
-      value: () => {
-        throw new TypeError(
-          `Cannot ${method}: this cached value is frozen (isolation: 'frozen'). Copy it first.`,
-        );
-      },
-    });
-  Object.freeze(value);
+function lock(value: object, locks: PropertyDescriptorMap): void {
+  Object.freeze(Object.defineProperties(value, locks));
 }
+
+/** Hidden, so that a locked Map copies like any other. Made once: there may be many dates. */
+function locksOn(methods: readonly string[]): PropertyDescriptorMap {
+  const lockOn = (method: string): PropertyDescriptor => ({
+    value: () => {
+      throw new TypeError(
+        `Cannot ${method}: this cached value is frozen (isolation: 'frozen'). Copy it first.`,
+      );
+    },
+  });
+  return Object.fromEntries(methods.map((method) => [method, lockOn(method)]));
+}
+
+const MAP_LOCKS = locksOn(['set', 'delete', 'clear']);
+const SET_LOCKS = locksOn(['add', 'delete', 'clear']);
+const DATE_LOCKS = locksOn(
+  Object.getOwnPropertyNames(Date.prototype).filter((name) => name.startsWith('set')),
+);

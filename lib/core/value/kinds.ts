@@ -25,6 +25,8 @@ export function kindOf(value: object): Kind {
   if (Array.isArray(value)) return isNative(value, 'Array') ? 'array' : 'other';
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype === Object.prototype || prototype === null) return 'plain';
+  const known = BY_PROTOTYPE.get(prototype);
+  if (known !== undefined) return known;
   if (ArrayBuffer.isView(value)) return viewKind(value);
   const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
   switch (tag) {
@@ -78,9 +80,7 @@ export function viewName(view: ArrayBufferView): string {
 
 /** Whether a name is that of a class of views of this platform. */
 export function isViewName(name: string): boolean {
-  if (name === 'DataView') return true;
-  const type = globalOf(name) as { prototype?: object } | undefined;
-  return typeof type === 'function' && typedArrays.isPrototypeOf(type.prototype ?? {});
+  return VIEW_NAME.test(name) && typeof globalOf(name) === 'function';
 }
 
 /** A global by its name; `undefined` where the platform has none. */
@@ -101,14 +101,35 @@ export const STANDARD_ERRORS: ReadonlySet<string> = new Set([
 ]);
 
 const STORED: ReadonlySet<string> = new Set([
-  ...['Object', 'Array', 'String', 'Number', 'Boolean', 'BigInt'],
-  ...['Date', 'Map', 'Set', 'RegExp', 'ArrayBuffer', 'DataView'],
+  'Object',
+  'Array',
+  'String',
+  'Number',
+  'Boolean',
+  'BigInt',
+  'Date',
+  'Map',
+  'Set',
+  'RegExp',
+  'ArrayBuffer',
   ...STANDARD_ERRORS,
 ]);
 
-const typedArrays = Object.getPrototypeOf(Uint8Array.prototype) as object;
+/** The common ones of this realm, told without a look at their tag. Impostors throw when they are read. */
+const BY_PROTOTYPE: ReadonlyMap<object, Kind> = new Map<object, Kind>([
+  [Date.prototype, 'Date'],
+  [Map.prototype, 'Map'],
+  [Set.prototype, 'Set'],
+  [RegExp.prototype, 'RegExp'],
+]);
+
+const VIEW_NAME = /^(?:Big)?(?:Int|Uint|Float)\d+(?:Clamped)?Array$|^DataView$/;
+
 /** Answers `undefined` for anything but typed arrays, whatever their realm. */
-const typedArrayTag = Object.getOwnPropertyDescriptor(typedArrays, Symbol.toStringTag)!.get!;
+const typedArrayTag = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+)!.get!;
 
 function viewKind(view: ArrayBufferView): Kind {
   if (view.constructor === globalOf('Buffer')) return 'Buffer';
@@ -127,7 +148,7 @@ function nativeName(value: object): string | undefined {
 }
 
 /** A class of this realm is known by identity, one of another by its source text, which no script can write. */
-function isNativeClass(type: Class): boolean {
+function isNativeClass(type: Class | undefined): boolean {
   if (NATIVE.has(type)) return true;
   if (typeof type !== 'function' || type.prototype === undefined) return false;
   return /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(type));

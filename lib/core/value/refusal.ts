@@ -81,6 +81,8 @@ export function tooDeep(levels: number): Refusal {
 
 function asRefusal(thrown: unknown): Refusal {
   if (thrown instanceof Refusal) return thrown;
+  if (thrown instanceof RangeError && /call stack/i.test(thrown.message))
+    return new Refusal('is nested deeper than the stack can take here', 'Store a flatter value.');
   return new Refusal('threw when it was read', 'See the cause.', { cause: thrown });
 }
 

@@ -23,12 +23,15 @@ export function sizeOf(value: unknown): number {
     else if (seen.size < OBJECTS_MAX) seen.add(part);
   };
   // A Set goes on to what is added to it on the way.
-  for (const object of seen)
+  for (const object of seen) {
+    bytes += OBJECT_BYTES;
     try {
-      bytes += OBJECT_BYTES + ownSize(object, weigh);
+      const own = ownSize(object, weigh);
+      bytes += own;
     } catch {
       // A getter or proxy that throws cannot be weighed; it is not ours to report either.
     }
+  }
   return bytes;
 }
 

@@ -57,7 +57,7 @@ class WireDecoder {
       case 'bare':
         return this.#fields(Object.create(null) as object, content, depth);
       case 'Error':
-        return this.#error(list(content), text(name), depth);
+        return this.#error(form, text(name), depth);
       case 'class':
         return this.#instance(content, text(name), depth);
       case 'Date':
@@ -75,23 +75,23 @@ class WireDecoder {
   }
 
   #fields(target: object, pairs: unknown, depth: number): object {
-    for (const pair of list(pairs)) {
-      const [name, field] = list(pair);
-      Object.defineProperty(target, text(name), {
-        value: this.decode(field, depth),
+    const parts = list(pairs);
+    if (parts.length % 2 !== 0) throw broken('a name has no field');
+    for (let at = 0; at < parts.length; at += 2)
+      Object.defineProperty(target, text(parts[at]), {
+        value: this.decode(parts[at + 1], depth),
         writable: true,
         enumerable: true,
         configurable: true,
       });
-    }
     return target;
   }
 
-  #error([hidden, shown]: unknown[], className: string, depth: number): Error {
+  #error(form: Record<string, unknown>, className: string, depth: number): Error {
     if (!STANDARD_ERRORS.has(className)) throw broken('it holds an unknown kind of error');
     return errorFrom(className, {
-      hidden: this.#fields({}, hidden, depth),
-      shown: this.#fields({}, shown, depth),
+      hidden: this.#fields({}, form['v'], depth),
+      shown: this.#fields({}, form['own'], depth),
     });
   }
 

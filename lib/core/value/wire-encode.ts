@@ -1,7 +1,7 @@
 import { bytesOf, toBase64 } from './bytes.js';
 import { assertNothingBeside, assertNothingHidden, assertOnlyItems } from './checked.js';
 import type { ClassCodecs } from './class-codecs.js';
-import { DEPTH_MAX } from './copy.js';
+import { BUILT_IN_LEVELS, DEPTH_MAX } from './copy.js';
 import { errorParts } from './error-parts.js';
 import { errorName, kindOf, viewName, type Kind } from './kinds.js';
 import { fieldStep, refusedUnder, tooDeep, unstorable } from './refusal.js';
@@ -47,7 +47,7 @@ class WireEncoder {
     if (kind === 'plain') return this.#plain(value as Record<string, unknown>, depth + 1);
     if (kind === 'other') throw unstorable(value);
     assertNothingBeside(value, kind);
-    return this.#builtIn(value, kind, depth + 1);
+    return this.#builtIn(value, kind, depth + BUILT_IN_LEVELS);
   }
 
   #builtIn(value: object, kind: Kind, depth: number): unknown {
@@ -66,8 +66,8 @@ class WireEncoder {
         return tagged('Set', this.#items([...(value as Set<unknown>)], depth));
       case 'Error': {
         const { hidden, shown } = errorParts(value);
-        const parts = [this.#pairs(hidden, depth), this.#pairs(shown, depth)];
-        return tagged('Error', parts, errorName(value));
+        const form = tagged('Error', this.#pairs(hidden, depth), errorName(value));
+        return { ...form, own: this.#pairs(shown, depth) };
       }
       case 'ArrayBuffer':
         return tagged('bytes', toBase64(new Uint8Array(value as ArrayBuffer)), kind);
@@ -100,14 +100,15 @@ class WireEncoder {
   }
 
   #plain(fields: Record<string, unknown>, depth: number): unknown {
-    assertNothingHidden(fields);
+    const names = Object.keys(fields);
+    assertNothingHidden(fields, names.length);
     const isBare = Object.getPrototypeOf(fields) === null;
     if (isBare || Object.hasOwn(fields, TAG))
       return tagged(isBare ? 'bare' : 'object', this.#pairs(fields, depth));
     let changed: object | undefined;
     let name = '';
     try {
-      for (name of Object.keys(fields)) {
+      for (name of names) {
         const field = fields[name];
         const value = this.encode(field, depth);
         if (value !== field) Object.defineProperty((changed ??= { ...fields }), name, { value });
@@ -118,9 +119,9 @@ class WireEncoder {
     return changed ?? fields;
   }
 
-  /** For objects that look like a tag, that have no prototype, or whose names matter. */
+  /** Names and fields in turn: for objects that look like a tag, that have no prototype, or whose names matter. */
   #pairs(fields: object, depth: number): unknown[] {
-    return Object.entries(fields).map(([name, field]) => {
+    return Object.entries(fields).flatMap(([name, field]) => {
       try {
         return [name, this.encode(field, depth)];
       } catch (thrown) {
