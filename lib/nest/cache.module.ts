@@ -9,34 +9,26 @@ import {
   type OnModuleInit,
   type Provider,
 } from '@nestjs/common';
-import { ApplicationConfig, HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import { toMs } from '../core/duration.js';
-import { describe, InvalidOptionsError } from '../core/errors.js';
-import type { Platform } from '../core/storage.js';
+import { describe } from '../core/errors.js';
 import { nodePlatform } from '../platform/node-platform.js';
 import { memoryStorage } from '../storages/memory/memory-storage.js';
 import type {
   CacheFeatureOptions,
   CacheModuleAsyncOptions,
   CacheModuleOptions,
-  CacheOptionsFactory,
 } from './cache-module-options.js';
+import { asyncOptions, rootDefinition } from './cache-providers.js';
 import { CacheRegistry } from './cache-registry.js';
 import { CacheScopeInterceptor } from './cache-scope.interceptor.js';
-import { CacheService } from './cache.service.js';
-import { KeyMaker } from './method/entry-key.js';
 import { MethodExplorer } from './method/method-explorer.js';
 import { MethodRunner } from './method/method-runner.js';
-import { MethodWarnings } from './method/method-warnings.js';
 import { RequestScopeContext } from './scope-context.js';
 import { openScopeForHttp } from './scope-entry.js';
-import {
-  CACHE_METHODS,
-  CACHE_MODULE_OPTIONS,
-  CACHE_PLATFORM,
-  checkedCacheName,
-  getCacheToken,
-} from './tokens.js';
+import { CACHE_METHODS, CACHE_MODULE_OPTIONS, checkedCacheName, getCacheToken } from './tokens.js';
+
+const DEFAULTS = { platform: nodePlatform, storage: () => memoryStorage() };
 
 /** A named cache, made for `CacheModule.forFeature`. */
 @Module({})
@@ -69,17 +61,18 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
    * @throws InvalidOptionsError or InvalidDurationError when the application starts, naming the option
    */
   static forRoot(options: CacheModuleOptions = {}): DynamicModule {
-    return rootModule(
-      options?.isGlobal,
-      [{ provide: CACHE_MODULE_OPTIONS, useValue: options }],
-      undefined,
-    );
+    const provider = { provide: CACHE_MODULE_OPTIONS, useValue: options };
+    return {
+      module: CacheModule,
+      ...rootDefinition(options?.isGlobal, [provider], undefined, DEFAULTS),
+    };
   }
 
   /** {@link forRoot} with options that other providers have a say in. */
   static forRootAsync(options: CacheModuleAsyncOptions): DynamicModule {
     const { isGlobal, imports, extraProviders = [] } = options;
-    return rootModule(isGlobal, [...extraProviders, ...asyncOptions(options)], imports);
+    const providers = [...extraProviders, ...asyncOptions(options)];
+    return { module: CacheModule, ...rootDefinition(isGlobal, providers, imports, DEFAULTS) };
   }
 
   /**
@@ -122,122 +115,4 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
         `Closing the caches: ${failure instanceof Error ? failure.message : describe(failure)}`,
       );
   }
-}
-
-function rootModule(
-  isGlobal: boolean | undefined,
-  options: Provider[],
-  imports: DynamicModule['imports'],
-): DynamicModule {
-  if (isGlobal !== undefined && typeof isGlobal !== 'boolean')
-    throw new InvalidOptionsError(`isGlobal: expected true or false; got ${describe(isGlobal)}.`);
-  const global = isGlobal ?? true;
-  return {
-    module: CacheModule,
-    global,
-    imports: imports ?? [],
-    providers: [...options, ...coreProviders(global)],
-    exports: [
-      CacheService,
-      CacheRegistry,
-      CACHE_METHODS,
-      RequestScopeContext,
-      CacheScopeInterceptor,
-    ],
-  };
-}
-
-function coreProviders(isGlobal: boolean): Provider[] {
-  return [
-    { provide: CACHE_PLATFORM, useValue: nodePlatform },
-    { provide: RequestScopeContext, useFactory: () => new RequestScopeContext() },
-    {
-      provide: CacheRegistry,
-      inject: [CACHE_MODULE_OPTIONS, CACHE_PLATFORM, RequestScopeContext],
-      useFactory: (options: CacheModuleOptions, platform: Platform, context: RequestScopeContext) =>
-        new CacheRegistry(cacheOptionsOf(options, isGlobal), platform, context, () =>
-          memoryStorage(),
-        ),
-    },
-    {
-      provide: CacheService,
-      inject: [CacheRegistry],
-      useFactory: (registry: CacheRegistry) => registry.main,
-    },
-    {
-      provide: MethodExplorer,
-      inject: [ModulesContainer],
-      useFactory: (modules: ModulesContainer) => new MethodExplorer(modules),
-    },
-    {
-      provide: CACHE_METHODS,
-      inject: [
-        CacheRegistry,
-        RequestScopeContext,
-        MethodExplorer,
-        ModuleRef,
-        { token: HttpAdapterHost, optional: true },
-      ],
-      useFactory: methodRunner,
-    },
-    CacheScopeInterceptor,
-  ];
-}
-
-function methodRunner(
-  registry: CacheRegistry,
-  context: RequestScopeContext,
-  explorer: MethodExplorer,
-  modules: ModuleRef,
-  adapterHost: HttpAdapterHost | undefined,
-): MethodRunner {
-  const hasVariants = (name: string): boolean => explorer.hasVariants(name, runner);
-  const { clock } = registry.platform;
-  const tools = {
-    keys: new KeyMaker(modules),
-    warnings: new MethodWarnings(),
-    context,
-    clock,
-    hasVariants,
-  };
-  const runner: MethodRunner = new MethodRunner(registry, context, tools, adapterHost);
-  return runner;
-}
-
-/** The module's own options taken out, and checked. */
-function cacheOptionsOf(
-  options: CacheModuleOptions,
-  isGlobal: boolean,
-): Omit<CacheModuleOptions, 'isGlobal' | 'shutdownTimeout'> {
-  if (options === null || typeof options !== 'object')
-    throw new InvalidOptionsError(
-      `CacheModule options: expected an object, got ${describe(options)}.`,
-    );
-  const { isGlobal: chosen, shutdownTimeout, ...cacheOptions } = options;
-  toMs(shutdownTimeout ?? '5s', 'shutdownTimeout');
-  if (chosen !== undefined && chosen !== isGlobal)
-    throw new InvalidOptionsError(
-      `isGlobal: the options factory returned ${describe(chosen)}, but Nest needs to know before it calls the factory. Move it: CacheModule.forRootAsync({ isGlobal: ${String(chosen)}, useFactory: … }).`,
-    );
-  return cacheOptions;
-}
-
-function asyncOptions({
-  useFactory,
-  useClass,
-  useExisting,
-  inject,
-}: CacheModuleAsyncOptions): Provider[] {
-  if ([useFactory, useClass, useExisting].filter((way) => way !== undefined).length !== 1)
-    throw new InvalidOptionsError(
-      'CacheModule.forRootAsync: give exactly one of useFactory, useClass and useExisting.',
-    );
-  if (useFactory) return [{ provide: CACHE_MODULE_OPTIONS, useFactory, inject: inject ?? [] }];
-  const token = useClass ?? useExisting!;
-  const create: Provider = {
-    provide: CACHE_MODULE_OPTIONS,
-    inject: [token],
-    useFactory: (factory: CacheOptionsFactory) => factory.createCacheOptions(),
-  };
-  return useClass ? [{ provide: useClass, useClass }, create] : [create];
 }

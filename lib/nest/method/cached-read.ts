@@ -1,23 +1,16 @@
 import type { LoadReport } from '../../core/cache.js';
-import { encodeKey, type CacheKey } from '../../core/cache-key.js';
-import type { LoadContext, LoadOptions } from '../../core/cache-options.js';
+import type { LoadContext } from '../../core/cache-options.js';
 import { CacheError } from '../../core/errors.js';
 import type { MethodCall } from './call-context.js';
+import { detailOf, statusOf } from './cache-status.js';
 import { bypassOf, type Bypass } from './eligibility.js';
-import { variantsTag } from './entry-key.js';
 import type { HttpReply } from './http-reply.js';
 import type { MethodPlan, PlannedCacheable } from './method-plan.js';
 import type { MethodTools } from './method-tools.js';
+import { byAddress, placeOf, type Place } from './place.js';
 import { pack, unpack } from './packed-result.js';
 import { invoke, MethodFailure, NotShared, produce, type Produced } from './produce.js';
-import { isSharedScope, selectorOf } from './scopes-of-call.js';
-
-/** Where one operation keeps the result of one call. */
-interface Place {
-  readonly planned: PlannedCacheable;
-  readonly key: CacheKey;
-  readonly options: LoadOptions;
-}
+import { isSharedScope } from './scopes-of-call.js';
 
 /**
  * One call of a method with `@Cacheable`: from the cache, or by running the method, once for all who wait. Faults of the cache
@@ -42,29 +35,14 @@ export class CachedRead {
         const bypass = bypassOf(this.call, this.plan, planned);
         if (bypass) return await this.#bypass(bypass);
       }
-      return await this.#through(lookups.map((planned) => this.#placeOf(planned)));
+      return await this.#through(
+        lookups.map((planned) => placeOf(planned, this.call, this.plan, this.tools)),
+      );
     } catch (error) {
       return await this.#recover(error);
     } finally {
       this.#isAnswered = true;
     }
-  }
-
-  /** Where the call's result is kept. Throws InvalidKeyError when the call has no key. */
-  #placeOf(planned: PlannedCacheable): Place {
-    const key = this.tools.keys.full(this.call, this.plan, planned);
-    let options = planned.fixed;
-    if (typeof planned.options.scope === 'function')
-      options = { ...options, scope: selectorOf(planned, this.call) };
-    if (planned.vary.length > 0)
-      options = {
-        ...options,
-        tags: [
-          ...options.tags!,
-          variantsTag(this.tools.keys.base(planned.name, this.call, this.plan, planned)),
-        ],
-      };
-    return { planned, key, options };
   }
 
   async #through(places: readonly Place[]): Promise<unknown> {
@@ -135,25 +113,9 @@ export class CachedRead {
     const { body, replay } = unpack(value);
     if (this.reply) {
       if (replay && !own) this.reply.replay(replay);
-      this.reply.announce(this.#statusOf(outcome, stored, expiresAt));
+      this.reply.announce(statusOf({ value, outcome, stored, expiresAt }, this.tools.clock.now()));
     }
     return body;
-  }
-
-  #statusOf(
-    outcome: LoadReport<unknown>['outcome'],
-    stored: boolean,
-    expiresAt: number | undefined,
-  ): string {
-    if (outcome === 'hit' || outcome === 'stale') {
-      const now = this.tools.clock.now();
-      const ttl =
-        expiresAt === undefined || expiresAt === Infinity
-          ? ''
-          : `; ttl=${Math.floor((expiresAt - now) / 1000)}`;
-      return `hit${ttl}${outcome === 'stale' ? '; detail=stale' : ''}`;
-    }
-    return `fwd=miss${stored ? '; stored' : ''}${outcome === 'joined' ? '; collapsed' : ''}`;
   }
 
   /** The caller's answer when the cache had none: its own run of the method if there was one, or a run without the cache. */
@@ -166,7 +128,7 @@ export class CachedRead {
       this.reply?.announce(`fwd=miss; detail=${error.refusal}`);
       return own ? own.value : await invoke(this.call, this.plan);
     }
-    if (!isOfTheCache(error) || (isMissingScope(error) && this.#mustThrow())) throw error;
+    if (!isOfTheCache(error) || (error.code === 'MISSING_SCOPE' && this.#mustThrow())) throw error;
     this.tools.warnings.once(
       this.plan.label,
       error.code,
@@ -209,23 +171,4 @@ const RECOVERABLE = [
 
 function isOfTheCache(error: unknown): error is CacheError {
   return error instanceof CacheError && RECOVERABLE.includes(error.code);
-}
-
-function isMissingScope(error: CacheError): boolean {
-  return error.code === 'MISSING_SCOPE';
-}
-
-function detailOf(error: CacheError & { level?: string }): string {
-  return isMissingScope(error)
-    ? `missing-${error.level}`
-    : error.code.toLowerCase().replaceAll('_', '-');
-}
-
-function byAddress(one: Place, other: Place): number {
-  return addressText(one) < addressText(other) ? -1 : 1;
-}
-
-/** Not for storing: only an order, the same for every method, in which equal places have equal texts. */
-function addressText({ planned, key, options }: Place): string {
-  return encodeKey([planned.cache.namespace, options.scope ?? 'global', key]);
 }
