@@ -95,6 +95,8 @@ export class Connection {
     this.client.quit().catch(() => this.client.disconnect());
     await Promise.race([gone, enough]);
     clearTimeout(timer);
+    // On a connection that has ended already, a disconnect would leave a timer behind.
+    if (this.client.status === 'end') return;
     this.client.disconnect();
     for (const server of this.#servers()) cut(server);
   }

@@ -1,0 +1,195 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { OpenStorage } from '../../lib/core/storage.js';
+import { redisStorage, type RedisStorageOptions } from '../../lib/redis.js';
+import { freePort, type ServerProcess } from '../support/servers/process.js';
+import { startProxy, type Proxy } from '../support/servers/proxy.js';
+import { cli, startRedis, until } from '../support/servers/redis.js';
+import { at, entry, scope, sleep, testHost } from './support.js';
+
+let server: ServerProcess;
+const opened: OpenStorage[] = [];
+
+beforeEach(async () => {
+  server = await startRedis();
+}, 60_000);
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((one) => one.close()));
+  await server.stop();
+});
+
+function open(options: RedisStorageOptions = { url: `redis://127.0.0.1:${server.port}` }): OpenStorage {
+  const storage = redisStorage(options).open(testHost());
+  opened.push(storage);
+  return storage;
+}
+
+/** How long it took to fail. */
+async function failsWithin(work: () => unknown, ms: number): Promise<void> {
+  const start = performance.now();
+  await expect((async () => work())()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE', cause: expect.anything() });
+  expect(performance.now() - start).toBeLessThan(ms);
+}
+
+async function recovers(storage: OpenStorage): Promise<void> {
+  await until(async () => {
+    try {
+      await storage.write(at('alive'), entry(1));
+      return (await storage.read(at('alive')))?.value === 1;
+    } catch {
+      // Still away: that is what is being waited for.
+      return false;
+    }
+  }, 'the storage works again');
+}
+
+describe('faults (S7, P12)', () => {
+  test('a server that hangs: each operation rejects at its deadline, late writes never land, it recovers by itself', async () => {
+    const [storage, other] = [open(), open()];
+    await storage.write(at('k'), entry('old'));
+    await other.write(at('l'), entry('old'));
+    server.pause();
+    const start = performance.now();
+    const works = Array.from({ length: 200 }, (_, index) =>
+      Promise.resolve(storage.write(at('k'), entry(`late${index}`))).catch((error: unknown) => (error as Error).name),
+    );
+    expect(new Set(await Promise.all(works))).toEqual(new Set(['StorageUnavailableError']));
+    expect(performance.now() - start).toBeLessThan(600);
+    await expect((async () => storage.evictScope(scope('global')))()).rejects.toThrow();
+    server.resume();
+    await recovers(storage);
+    await storage.remove(at('k'));
+    await sleep(300);
+    expect(await other.read(at('k'))).toBeUndefined();
+  }, 30_000);
+
+  test('a server that is down at the start: rejects at once, works when it comes up', async () => {
+    const port = await freePort();
+    const storage = open({ url: `redis://127.0.0.1:${port}` });
+    await failsWithin(() => storage.read(at('k')), 400);
+    await failsWithin(() => storage.read(at('k')), 50);
+    const late = await startRedis(['--port', String(port)]).catch(() => undefined);
+    await late?.stop();
+  }, 30_000);
+
+  test('ready() tells whether the server is there, and rejects only with failFast', async () => {
+    const port = await freePort();
+    const ready = (options: RedisStorageOptions): Promise<void> =>
+      (open(options) as OpenStorage & { ready(): Promise<void> }).ready();
+    await expect(ready({ url: `redis://127.0.0.1:${port}`, failFast: true })).rejects.toThrow(/Redis/);
+    await expect(ready({ url: `redis://127.0.0.1:${port}` })).resolves.toBeUndefined();
+    await expect(ready({ url: `redis://127.0.0.1:${server.port}`, failFast: true })).resolves.toBeUndefined();
+  });
+
+  test('kill -9 and a restart: rejects at once meanwhile, recovers', async () => {
+    const storage = open();
+    await storage.write(at('k'), entry(1));
+    await server.kill();
+    await failsWithin(() => storage.read(at('k')), 400);
+    await failsWithin(() => storage.write(at('k'), entry(2)), 100);
+    await server.restart();
+    await recovers(storage);
+    expect(await storage.read(at('k'))).toBeUndefined();
+  }, 30_000);
+
+  test('cut, reset, refused, half-answered and blackholed connections', async () => {
+    const proxy: Proxy = await startProxy(server.port);
+    const storage = open({ url: `redis://127.0.0.1:${proxy.port}` });
+    try {
+      await recovers(storage);
+      for (const fault of [() => proxy.cut(), () => proxy.reset(), () => proxy.halfReply()]) {
+        fault();
+        await Promise.allSettled([storage.read(at('k')), storage.write(at('k'), entry(1))]);
+        await recovers(storage);
+      }
+      proxy.refuse();
+      await failsWithin(() => storage.read(at('k')), 400);
+      proxy.refuse(false);
+      await recovers(storage);
+      proxy.pause();
+      for (let round = 0; round < 4; round++) await failsWithin(() => storage.read(at('k')), 400);
+      proxy.resume();
+      await recovers(storage);
+    } finally {
+      await proxy.stop();
+    }
+  }, 60_000);
+
+  test('a slow server is a fault at the deadline, not before', async () => {
+    const proxy = await startProxy(server.port);
+    const storage = open({ url: `redis://127.0.0.1:${proxy.port}` });
+    try {
+      await recovers(storage);
+      proxy.delay(100);
+      expect(await storage.read(at('alive'))).toBeDefined();
+      proxy.delay(400);
+      await failsWithin(() => storage.read(at('k')), 350);
+    } finally {
+      await proxy.stop();
+    }
+  }, 30_000);
+
+  test('NOSCRIPT: scripts are sent again', async () => {
+    const storage = open();
+    await storage.write(at('k'), entry(1));
+    await cli(server.port, 'script', 'flush');
+    await storage.write(at('k'), entry(2));
+    expect(await storage.remove(at('k'))).toBe(true);
+  });
+
+  test('OOM with noeviction: writes are faults that say so, reads and removals work', async () => {
+    const storage = open();
+    await storage.write(at('k'), entry(1));
+    await cli(server.port, 'config', 'set', 'maxmemory', '1');
+    await expect((async () => storage.write(at('l'), entry(1)))()).rejects.toThrow(/OOM.*maxmemory/s);
+    expect(await storage.read(at('k'))).toBeDefined();
+    expect(await storage.remove(at('k'))).toBe(true);
+    expect(await storage.evictScope(scope('global'))).toBe(0);
+  });
+
+  test('READONLY, LOADING-like and NOAUTH answers are explained', async () => {
+    const replica = await startRedis(['--replicaof', '127.0.0.1', String(server.port)]);
+    const locked = await startRedis(['--requirepass', 'secret-canary']);
+    try {
+      const storage = open({ url: `redis://127.0.0.1:${replica.port}` });
+      await expect((async () => storage.write(at('k'), entry(1)))()).rejects.toThrow(/READONLY.*replica/s);
+      await expect((async () => open({ url: `redis://127.0.0.1:${locked.port}` }).read(at('k')))()).rejects.toMatchObject({
+        code: 'STORAGE_UNAVAILABLE',
+      });
+    } finally {
+      await replica.stop();
+      await locked.stop();
+    }
+  }, 30_000);
+
+  test('P8 allkeys-lru that takes metadata away only causes misses', async () => {
+    await cli(server.port, 'config', 'set', 'maxmemory', '3mb');
+    await cli(server.port, 'config', 'set', 'maxmemory-policy', 'allkeys-random');
+    const storage = open({ url: `redis://127.0.0.1:${server.port}`, timeout: '2s' });
+    for (let round = 0; round < 15; round++) {
+      const value = `round${round}`;
+      await storage.writeMany(
+        Array.from({ length: 1000 }, (_, index) => [
+          at(`k${index}`, { org: `o${index % 7}`, user: `u${index % 50}` }),
+          entry(value, { tags: [`t${index % 3}`] }),
+        ]),
+      );
+      if (round % 3 === 0) for (let org = 0; org < 7; org++) await storage.evictScope(scope({ org: `o${org}` }));
+      else if (round % 3 === 1) await storage.evictTags(scope('global'), ['t0', 't1', 't2']);
+      else await storage.clear();
+      const found = await storage.readMany(
+        Array.from({ length: 1000 }, (_, index) => at(`k${index}`, { org: `o${index % 7}`, user: `u${index % 50}` })),
+      );
+      expect(found.filter((one) => one !== undefined)).toEqual([]);
+    }
+  }, 60_000);
+
+  test('P17 close ends with the server away', async () => {
+    const storage = open();
+    await storage.write(at('k'), entry(1));
+    server.pause();
+    const start = performance.now();
+    await storage.close();
+    expect(performance.now() - start).toBeLessThan(1000);
+    server.resume();
+  });
+});
