@@ -20,9 +20,12 @@ export const isQuick = process.argv.includes('--quick');
  * Times contenders in alternating rounds, so that whatever else the machine does hits all of them alike, and reports
  * medians. Only ratios within one run mean anything.
  */
-export async function measure(contenders: readonly Contender[], options: { rounds?: number; ms?: number } = {}): Promise<Measured[]> {
-  const rounds = isQuick ? 3 : (options.rounds ?? 9);
-  const ms = isQuick ? 60 : (options.ms ?? 250);
+export async function measure(
+  contenders: readonly Contender[],
+  options: { rounds?: number; ms?: number } = {},
+): Promise<Measured[]> {
+  const rounds = isQuick ? 3 : (options.rounds ?? 7);
+  const ms = isQuick ? 60 : (options.ms ?? 150);
   const times = new Map<string, number>();
   for (const one of contenders) times.set(one.name, await calibrate(one, ms));
   const results = new Map<string, number[]>(contenders.map((one) => [one.name, []]));
@@ -34,7 +37,11 @@ export async function measure(contenders: readonly Contender[], options: { round
       await one.run(count);
       results.get(one.name)!.push((count / (performance.now() - start)) * 1_000);
     }
-  return contenders.map(({ name }) => ({ name, opsPerSecond: Math.round(median(results.get(name)!)), rounds: results.get(name)!.map(Math.round) }));
+  return contenders.map(({ name }) => ({
+    name,
+    opsPerSecond: Math.round(median(results.get(name)!)),
+    rounds: results.get(name)!.map(Math.round),
+  }));
 }
 
 export function median(values: readonly number[]): number {
@@ -57,12 +64,25 @@ export interface Floor {
 }
 
 /** Prints the report and keeps it in bench/results. */
-export function report(name: string, body: Record<string, unknown>, floors: readonly Floor[]): void {
-  const whole = { bench: name, node: process.version, cpu: cpus()[0]?.model, cores: cpus().length, quick: isQuick, ...body, floors };
+export function report(
+  name: string,
+  body: Record<string, unknown>,
+  floors: readonly Floor[],
+): void {
+  const whole = {
+    bench: name,
+    node: process.version,
+    cpu: cpus()[0]?.model,
+    cores: cpus().length,
+    quick: isQuick,
+    ...body,
+    floors,
+  };
   mkdirSync('results', { recursive: true });
   writeFileSync(`results/${name}.json`, `${JSON.stringify(whole, null, 2)}\n`);
   console.log(JSON.stringify(whole, null, 2));
-  for (const { what, floor, reached } of floors) console.error(`${reached >= floor ? 'ok  ' : 'MISS'} ${what}: ${reached} (floor ${floor})`);
+  for (const { what, floor, reached } of floors)
+    console.error(`${reached >= floor ? 'ok  ' : 'MISS'} ${what}: ${reached} (floor ${floor})`);
 }
 
 async function calibrate(one: Contender, ms: number): Promise<number> {

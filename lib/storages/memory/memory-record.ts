@@ -7,17 +7,23 @@ import type { MemoryBranch } from './memory-branch.js';
 
 /** One entry in memory. The same object is what readers and rules see, so a hit allocates nothing. */
 export class MemoryRecord implements StoredEntry, RuleEntry {
+  // First what a hit touches, so that it lies together in memory.
   readonly value: unknown;
+  staleUntil: number;
+  freshUntil: number;
+  sliding: boolean;
+  /** Monotonic ms of the last read or write, for `removeIdle`. */
+  usedAt: number;
+  readonly key: string;
+  scope: ScopePath;
   readonly tags: readonly string[];
   readonly storedAt: number;
   readonly loadMs: number;
-  sliding: boolean;
   ttlMs: number;
   graceMs: number;
-  freshUntil: number;
-  staleUntil: number;
-  /** Monotonic ms of the last read or write, for `removeIdle`. */
-  usedAt: number;
+  /** No entry outlives this, whatever renews it. */
+  readonly latestEnd: number | undefined;
+  readonly bytes: number;
   /** What `usedAt` was when it got its place in the order of use. */
   placedAt: number;
   /** Gone from its branch; the expiry queue may still hold it. */
@@ -30,14 +36,17 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
   link: Link<MemoryRecord> | undefined;
 
   constructor(
-    public scope: ScopePath,
-    readonly key: string,
+    scope: ScopePath,
+    key: string,
     entry: NewEntry,
     now: number,
-    /** No entry outlives this, whatever renews it. */
-    readonly latestEnd: number | undefined,
-    readonly bytes: number,
+    latestEnd: number | undefined,
+    bytes: number,
   ) {
+    this.scope = scope;
+    this.key = key;
+    this.latestEnd = latestEnd;
+    this.bytes = bytes;
     this.value = entry.value;
     this.tags = entry.tags;
     this.loadMs = entry.loadMs ?? 0;

@@ -1,2 +1,0 @@
-import { createTestCache } from 'nestjs-scoped-cache/testing';
-export { createTestCache };
