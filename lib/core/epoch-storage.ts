@@ -23,12 +23,16 @@ type Epochs = Readonly<Record<string, string>>;
 
 interface EpochLease extends Lease {
   readonly epochs: Epochs;
+  /** Tags evicted since it was taken; whether one of them matters is known only when the entry comes. */
+  readonly evictedTags: Set<string>;
   isVoid: boolean;
 }
 
 interface Loaded {
   readonly entry: StoredEntry;
   readonly address: EntryAddress;
+  /** What it is valid under. Whatever is made from it must be stored under the same: an eviction meanwhile takes both. */
+  readonly epochs: Epochs;
 }
 
 /**
@@ -70,9 +74,9 @@ export class EpochStorage implements OpenStorage {
   read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
     return this.#exclusively(at, async () => {
       const found = await this.#load(at);
-      if (found?.sliding && options?.peek !== true && this.#fresh(found))
-        await this.#rewrite(at, found, found.ttlMs);
-      return found;
+      if (found?.entry.sliding && options?.peek !== true && this.#fresh(found.entry))
+        await this.#rewrite(at, found, found.entry.ttlMs);
+      return found?.entry;
     });
   }
 
@@ -102,7 +106,7 @@ export class EpochStorage implements OpenStorage {
       this.#voidLeases(at);
       const found = await this.#load(at);
       await this.inner.delete(this.#keyOf(at));
-      return found !== undefined && this.#fresh(found);
+      return found !== undefined && this.#fresh(found.entry);
     });
   }
 
@@ -114,7 +118,7 @@ export class EpochStorage implements OpenStorage {
   touch(at: EntryAddress, ttlMs: number): Promise<boolean> {
     return this.#exclusively(at, async () => {
       const found = await this.#load(at);
-      if (!found || !this.#fresh(found)) return false;
+      if (!found || !this.#fresh(found.entry)) return false;
       await this.#rewrite(at, found, ttlMs);
       return true;
     });
@@ -123,10 +127,13 @@ export class EpochStorage implements OpenStorage {
   change(at: EntryAddress, change: Change): Promise<ChangeResult> {
     return this.#exclusively(at, async () => {
       const found = await this.#load(at);
-      const live = found && this.#fresh(found) ? found : undefined;
-      const result = await change(live);
-      if ('write' in result)
-        await this.#replace(at, result.write, result.ttl === 'remaining' ? live : undefined);
+      const live = found && this.#fresh(found.entry) ? found : undefined;
+      const epochs = live?.epochs ?? (await this.#currentEpochs(at.scope, [], true));
+      const result = await change(live?.entry);
+      if ('write' in result) {
+        const endsWith = result.ttl === 'remaining' ? live?.entry : undefined;
+        await this.#replace(at, result.write, endsWith, epochs);
+      }
       return result;
     });
   }
@@ -154,7 +161,7 @@ export class EpochStorage implements OpenStorage {
   async evictScope(scope: ScopePath): Promise<number> {
     const live = await this.#countIfPossible(scope);
     this.#voidLeasesIn(scope);
-    await this.inner.delete(this.#epochKey(scope));
+    await this.#forgetEpoch(this.#epochKey(scope));
     this.#voidLeasesIn(scope);
     return live;
   }
@@ -163,7 +170,9 @@ export class EpochStorage implements OpenStorage {
     const live = await this.#countIfPossible(scope, (entry) =>
       tags.some((tag) => entry.tags.includes(tag)),
     );
-    await Promise.all(tags.map(async (tag) => this.inner.delete(this.#tagKey(scope, tag))));
+    this.#suspectLeasesIn(scope, tags);
+    await Promise.all(tags.map((tag) => this.#forgetEpoch(this.#tagKey(scope, tag))));
+    this.#suspectLeasesIn(scope, tags);
     return live;
   }
 
@@ -225,15 +234,16 @@ export class EpochStorage implements OpenStorage {
   async #acquire(at: EntryAddress, refresh: boolean): Promise<LeaseAnswer> {
     return this.#exclusively(at, async () => {
       const found = await this.#load(at);
-      if (found && this.#fresh(found) && !refresh) return { kind: 'hit', entry: found };
+      if (found && this.#fresh(found.entry) && !refresh) return { kind: 'hit', entry: found.entry };
       const lease: EpochLease = {
         at,
         epochs: await this.#currentEpochs(at.scope, [], true),
+        evictedTags: new Set(),
         isVoid: false,
       };
       const key = this.#keyOf(at);
       this.#leased.set(key, (this.#leased.get(key) ?? new Set()).add(lease));
-      return { kind: 'leased', lease, stale: found };
+      return { kind: 'leased', lease, stale: found?.entry };
     });
   }
 
@@ -244,7 +254,8 @@ export class EpochStorage implements OpenStorage {
       const isStill = Object.entries(lease.epochs).every(
         ([key, token]) => tagEpochs[key] === token,
       );
-      const stores = isStill && !lease.isVoid;
+      const isSuspect = entry.tags.some((tag) => lease.evictedTags.has(tag));
+      const stores = isStill && !lease.isVoid && !isSuspect;
       this.#endLease(lease);
       if (stores) await this.#put(lease.at, entry, payload, tagEpochs);
       return stores;
@@ -267,28 +278,33 @@ export class EpochStorage implements OpenStorage {
       for (const lease of leases) if (lease.at.scope.isWithin(scope)) lease.isVoid = true;
   }
 
+  #suspectLeasesIn(scope: ScopePath, tags: readonly string[]): void {
+    for (const leases of this.#leased.values())
+      for (const lease of leases)
+        if (lease.at.scope.isWithin(scope)) for (const tag of tags) lease.evictedTags.add(tag);
+  }
+
+  /** `epochs` as they were before the new value was thought out, tags that are new to the entry excepted. */
   async #replace(
     at: EntryAddress,
     entry: NewEntry,
     endsWith: StoredEntry | undefined,
+    epochs: Epochs,
   ): Promise<void> {
     this.#voidLeases(at);
     const payload = this.host.serializer.serialize(entry.value);
     const life = endsWith
       ? { ...entry, ttlMs: Math.max(1, endsWith.freshUntil - this.host.clock.monotonic()) }
       : entry;
-    await this.#put(at, life, payload, await this.#currentEpochs(at.scope, entry.tags, true));
+    const current = await this.#currentEpochs(at.scope, entry.tags, true);
+    await this.#put(at, life, payload, { ...current, ...epochs });
   }
 
-  async #rewrite(at: EntryAddress, found: StoredEntry, ttlMs: number): Promise<void> {
-    const graceMs = found.staleUntil - found.freshUntil || 0;
-    const entry = { value: found.value, ttlMs, graceMs, sliding: found.sliding, tags: found.tags };
-    await this.#put(
-      at,
-      entry,
-      this.host.serializer.serialize(found.value),
-      await this.#currentEpochs(at.scope, found.tags, true),
-    );
+  async #rewrite(at: EntryAddress, { entry, epochs }: Loaded, ttlMs: number): Promise<void> {
+    const { value, sliding, tags } = entry;
+    const graceMs = entry.staleUntil - entry.freshUntil || 0;
+    const payload = this.host.serializer.serialize(value);
+    await this.#put(at, { value, ttlMs, graceMs, sliding, tags }, payload, epochs);
   }
 
   async #put(
@@ -317,8 +333,8 @@ export class EpochStorage implements OpenStorage {
     await this.inner.set(this.#keyOf(at), bytes, ttlMs + graceMs);
   }
 
-  async #load(at: EntryAddress): Promise<StoredEntry | undefined> {
-    return (await this.#loadPhysical(this.#keyOf(at), at))?.entry;
+  #load(at: EntryAddress): Promise<Loaded | undefined> {
+    return this.#loadPhysical(this.#keyOf(at), at);
   }
 
   async #loadPhysical(physical: string, expected?: EntryAddress): Promise<Loaded | undefined> {
@@ -327,18 +343,13 @@ export class EpochStorage implements OpenStorage {
     if (!envelope) return undefined;
     if (expected && !envelope.isFor(expected.scope.id, expected.key)) return undefined;
     const scope = expected?.scope ?? this.host.scopes.parse(envelope.scope);
-    if (!scope || !(await this.#isCurrent(envelope, scope))) return undefined;
+    if (!scope) return undefined;
+    const epochs = await this.#currentEpochs(scope, envelope.tags, false);
+    if (!isRecorded(epochs, envelope)) return undefined;
     const entry = this.#entryOf(envelope);
     return isUsable(entry, this.host.clock.monotonic())
-      ? { entry, address: { scope, key: envelope.key } }
+      ? { entry, address: { scope, key: envelope.key }, epochs }
       : undefined;
-  }
-
-  /** Every epoch that the place and its tags depend on must be recorded, and still be the same. */
-  async #isCurrent(envelope: Envelope, scope: ScopePath): Promise<boolean> {
-    const recorded = JSON.parse(envelope.extra) as Epochs;
-    const current = await this.#currentEpochs(scope, envelope.tags, false);
-    return Object.entries(current).every(([key, token]) => token !== '' && recorded[key] === token);
   }
 
   #entryOf(envelope: Envelope): StoredEntry {
@@ -384,6 +395,10 @@ export class EpochStorage implements OpenStorage {
     });
   }
 
+  #forgetEpoch(key: string): Promise<void> {
+    return this.#locks.run(key, async () => this.inner.delete(key));
+  }
+
   async #countIfPossible(
     scope: ScopePath,
     matches: (entry: StoredEntry) => boolean = () => true,
@@ -403,14 +418,27 @@ export class EpochStorage implements OpenStorage {
   }
 
   #keyOf(at: EntryAddress): string {
-    return `${this.#prefix}e${this.host.digest(`${at.scope.id}\n${at.key}`)}`;
+    return `${this.#prefix}e${this.#digest(`${at.scope.id}\n${at.key}`)}`;
   }
 
   #epochKey(scope: ScopePath): string {
-    return `${this.#prefix}s${this.host.digest(scope.id)}`;
+    return `${this.#prefix}s${this.#digest(scope.id)}`;
   }
 
   #tagKey(scope: ScopePath, tag: string): string {
-    return `${this.#prefix}t${this.host.digest(`${scope.id}\n${tag}`)}`;
+    return `${this.#prefix}t${this.#digest(`${scope.id}\n${tag}`)}`;
   }
+
+  /** UTF-8 cannot tell lone surrogates apart; such texts are escaped. A quotation mark never starts the others. */
+  #digest(text: string): string {
+    return this.host.digest(LONE_SURROGATE.test(text) ? JSON.stringify(text) : text);
+  }
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** Every epoch that the place and its tags depend on must have been recorded with the entry, and still be the same. */
+function isRecorded(current: Epochs, envelope: Envelope): boolean {
+  const recorded = JSON.parse(envelope.extra) as Epochs;
+  return Object.entries(current).every(([key, token]) => token !== '' && recorded[key] === token);
 }
