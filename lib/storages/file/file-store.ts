@@ -15,6 +15,7 @@ import type {
 import { isSameValue, timesFrom, toStored, type FileEntry } from './entry-file.js';
 import type { Place } from './file-layout.js';
 import type { FileParts } from './file-parts.js';
+import { Turns } from './turns.js';
 
 /** How often a change is tried when other writers keep being faster. */
 const CHANGE_ROUNDS_MAX = 1_000;
@@ -26,6 +27,7 @@ export class FileStore implements OpenStorage {
   readonly type = 'file';
   readonly holds = 'bytes';
   readonly leases: Leases;
+  readonly #turns = new Turns();
   #isClosed = false;
 
   constructor(
@@ -102,19 +104,16 @@ export class FileStore implements OpenStorage {
   /** Without the key while the caller's function runs, which may take its time and may use the same key itself. */
   async change(at: EntryAddress, change: Change): Promise<ChangeResult> {
     this.#checkOpen();
-    const { files, layout } = this.parts;
-    const place = layout.placeOf(at);
-    for (let round = 0; round < CHANGE_ROUNDS_MAX; round++) {
-      const seen = this.#liveOnly(await files.read(at, place));
-      const result = await change(seen && toStored(this.host, seen));
-      if (!('write' in result)) return result;
-      const isDone = await files.alone(place, async () => {
-        const there = this.#liveOnly(await files.readAlone(at, place));
-        return isSameValue(seen, there) && (await this.#put(at, place, result.write, result.ttl === 'remaining' ? there : undefined));
-      });
-      if (isDone) return result;
+    const place = this.parts.layout.placeOf(at);
+    const first = await this.#tryChange(at, place, change);
+    if (first) return first;
+    for (let round = 1; round < CHANGE_ROUNDS_MAX; round++) {
+      const result = await this.#turns.take(place.slot, () => this.#tryChange(at, place, change));
+      if (result) return result;
     }
-    throw new StorageUnavailableError(`fileStorage: changing ${at.key} in scope ${at.scope} was given up after ${CHANGE_ROUNDS_MAX} attempts; other writers were faster each time.`);
+    throw new StorageUnavailableError(
+      `fileStorage: changing ${at.key} in scope ${at.scope} was given up after ${CHANGE_ROUNDS_MAX} attempts; other writers were faster each time.`,
+    );
   }
 
   async increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
@@ -180,6 +179,19 @@ export class FileStore implements OpenStorage {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.parts.close();
+  }
+
+  /** `undefined`: somebody else was faster. */
+  async #tryChange(at: EntryAddress, place: Place, change: Change): Promise<ChangeResult | undefined> {
+    const { files } = this.parts;
+    const seen = this.#liveOnly(await files.read(at, place));
+    const result = await change(seen && toStored(this.host, seen));
+    if (!('write' in result)) return result;
+    const isDone = await files.alone(place, async () => {
+      const there = this.#liveOnly(await files.readAlone(at, place));
+      return isSameValue(seen, there) && (await this.#put(at, place, result.write, result.ttl === 'remaining' ? there : undefined));
+    });
+    return isDone ? result : undefined;
   }
 
   async #put(at: EntryAddress, place: Place, entry: NewEntry, endsWith: FileEntry | undefined): Promise<boolean> {

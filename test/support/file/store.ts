@@ -59,6 +59,12 @@ export function entry(value: unknown, over: Partial<NewEntry> = {}): NewEntry {
   return { value, ttlMs: 60_000, graceMs: 0, sliding: false, tags: [], ...over };
 }
 
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
 /** Folders and storages of one test, and their end. */
 export class Folder {
   readonly path = mkdtempSync(join(tmpdir(), 'nsc-file-'));
