@@ -3,7 +3,15 @@
  * peers when they are missing, and writes what the benchmark prints as JSON to bench/results/NAME.json.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +29,10 @@ if (!names.includes(name)) {
 }
 
 if (!existsSync(join(bench, 'node_modules')))
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock'], { cwd: bench, stdio: 'inherit' });
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock'], {
+    cwd: bench,
+    stdio: 'inherit',
+  });
 execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { cwd: root, stdio: 'inherit' });
 const link = join(bench, 'node_modules/nestjs-scoped-cache');
 if (!existsSync(link)) symlinkSync(root, link, 'dir');
@@ -31,9 +42,15 @@ rmSync(out, { recursive: true, force: true });
 for (const folder of ['.', 'support']) {
   mkdirSync(join(out, folder), { recursive: true });
   for (const file of readdirSync(join(bench, folder)).filter((one) => one.endsWith('.ts')))
-    writeFileSync(join(out, folder, file.replace(/\.ts$/, '.js')), transpile(join(bench, folder, file)));
+    writeFileSync(
+      join(out, folder, file.replace(/\.ts$/, '.js')),
+      transpile(join(bench, folder, file)),
+    );
 }
-execFileSync(process.execPath, ['--expose-gc', join(out, `${name}.js`), ...flags], { cwd: bench, stdio: 'inherit' });
+execFileSync(process.execPath, ['--expose-gc', join(out, `${name}.js`), ...flags], {
+  cwd: bench,
+  stdio: 'inherit',
+});
 
 function transpile(file) {
   return transformSync(readFileSync(file, 'utf8'), {

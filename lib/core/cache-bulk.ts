@@ -3,11 +3,12 @@ import type { CacheKey } from './cache-key.js';
 import type { Clock } from './clock.js';
 import type { CacheState } from './cache-state.js';
 import { CacheWriter } from './cache-writer.js';
+import type { Duration } from './duration.js';
 import type { NewEntry, StoredEntry } from './entry.js';
 import { BulkLoadError, describe, InvalidOptionsError } from './errors.js';
 import type { LoadSettings } from './load-settings.js';
 import type { Loading } from './loading.js';
-import type { Lookup } from './lookup.js';
+import { MISS, type Lookup } from './lookup.js';
 import type { EntryAddress, OpenStorage, WriteOptions } from './storage.js';
 
 /** Operations on many keys: one round trip where the storage has one, single-flight per key all the same. */
@@ -102,6 +103,7 @@ export class CacheBulk {
       });
       return obtained.value;
     });
+    batch.seal();
     const results = await Promise.allSettled(pending);
     if (results.some((result) => result.status === 'rejected')) throw failure(results, keys);
     return results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
@@ -110,6 +112,7 @@ export class CacheBulk {
 
 type Waiting = {
   key: CacheKey;
+  context: LoadContext;
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
 };
@@ -121,6 +124,7 @@ const GATHER_MS = 5;
 class LoadBatch {
   #waiting: Waiting[] = [];
   #expected = 0;
+  #isSealed = false;
   #callOff: (() => void) | undefined;
 
   constructor(
@@ -133,16 +137,25 @@ class LoadBatch {
     this.#expected++;
   }
 
+  /** All loads of the call are launched; those on a synchronous storage have asked for their keys already. */
+  seal(): void {
+    this.#isSealed = true;
+    if (this.#waiting.length > 0) this.#runOrWait();
+  }
+
   load(key: CacheKey, context: LoadContext): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ key, resolve, reject });
-      const isComplete = this.#waiting.length >= this.#expected;
-      if (isComplete) void this.#run(context);
-      else this.#callOff ??= this.clock.after(GATHER_MS, () => void this.#run(context));
+      this.#waiting.push({ key, context, resolve, reject });
+      if (this.#isSealed) this.#runOrWait();
     });
   }
 
-  async #run(context: LoadContext): Promise<void> {
+  #runOrWait(): void {
+    if (this.#waiting.length >= this.#expected) void this.#run();
+    else this.#callOff ??= this.clock.after(GATHER_MS, () => void this.#run());
+  }
+
+  async #run(): Promise<void> {
     const batch = this.#waiting;
     this.#expected -= batch.length;
     this.#waiting = [];
@@ -151,7 +164,7 @@ class LoadBatch {
     try {
       const values = await this.loader(
         batch.map(({ key }) => key),
-        context,
+        new BatchContext(batch.map(({ context }) => context)),
       );
       if (!Array.isArray(values) || values.length !== batch.length)
         throw new InvalidOptionsError(
@@ -165,6 +178,36 @@ class LoadBatch {
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
+  }
+}
+
+/** What the loader of a batch decides holds for all its keys. Their stale values are not shown: it is one for many. */
+class BatchContext implements LoadContext {
+  constructor(readonly all: readonly LoadContext[]) {}
+
+  /** The keys have one set of timeouts and one owner, so they are aborted together. */
+  get signal(): AbortSignal {
+    return this.all[0]!.signal;
+  }
+
+  get stale(): Lookup<unknown> {
+    return this.all.length === 1 ? this.all[0]!.stale : MISS;
+  }
+
+  setTtl(ttl: Duration): void {
+    for (const one of this.all) one.setTtl(ttl);
+  }
+
+  addTags(...tags: string[]): void {
+    for (const one of this.all) one.addTags(...tags);
+  }
+
+  skipStore(): void {
+    for (const one of this.all) one.skipStore();
+  }
+
+  negative(ttl: Duration): void {
+    for (const one of this.all) one.negative(ttl);
   }
 }
 

@@ -42,7 +42,7 @@ export class LoadNotes {
   }
 
   clear(): void {
-    for (const id of [...this.#notes.keys()]) this.#drop(id);
+    for (const id of this.#notes.keys()) this.#drop(id);
   }
 
   #drop(id: string): void {

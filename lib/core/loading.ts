@@ -1,6 +1,6 @@
 import type { Loader } from './cache-options.js';
 import type { CacheState } from './cache-state.js';
-import type { NewEntry, StoredEntry } from './entry.js';
+import { isUsable, type NewEntry, type StoredEntry } from './entry.js';
 import { LoadTimeoutError } from './errors.js';
 import { Flights, type Flight } from './flights.js';
 import { isPromise } from './guard.js';
@@ -64,15 +64,15 @@ export class Loading {
   /** The value for a key that the storage had no fresh entry for. Rejects with the loader's error, or LoadTimeoutError. */
   async obtain(request: LoadRequest): Promise<Obtained> {
     const note = this.notes.find(request.id);
-    if (note?.failure) throw note.failure.error;
     if (note && request.stale) return this.#fromStale(request.stale);
+    if (note?.failure) throw note.failure.error;
     for (let round = 0; ; round++) {
       const joined = round < JOIN_ROUNDS_MAX ? this.flights.find(request.id) : undefined;
       if (!joined) return this.#wait(request, this.#launch(request, false), 'loaded');
       // An eviction on another node, or of a tag, shows only at landing: whoever joined may have come after it.
       const mayBeLate = joined.isSuspect || this.storage.leases !== undefined;
       const obtained = await this.#wait(request, joined, 'joined');
-      const cameTooLate = obtained.fenced && mayBeLate;
+      const cameTooLate = mayBeLate && (obtained.fenced || joined.isFencedFor(obtained.tags));
       if (obtained.outcome === 'stale' || !cameTooLate) return obtained;
       this.flights.detach(joined);
     }
@@ -305,12 +305,16 @@ export class Loading {
   ): Promise<Obtained> {
     try {
       const landing = await this.#withinTimeouts(request, flight);
-      if (landing === undefined) return this.#fromStale(request.stale!);
-      return { ...landing, outcome };
+      if (landing !== undefined) return { ...landing, outcome };
     } catch (error) {
-      if (!request.stale) throw error;
-      return this.#fromStale(request.stale);
+      if (!this.#mayServe(request.stale)) throw error;
     }
+    return this.#fromStale(request.stale!);
+  }
+
+  /** Its grace may have run out since it was read. */
+  #mayServe(stale: StoredEntry | undefined): boolean {
+    return stale !== undefined && isUsable(stale, this.platform.clock.monotonic());
   }
 
   /** `undefined`: the soft timeout came first and a stale value can serve. */
@@ -318,7 +322,9 @@ export class Loading {
     const { softMs } = request.settings;
     if (softMs === Infinity || !request.stale) return flight.result;
     return new Promise((resolve, reject) => {
-      const stop = this.platform.clock.after(softMs, () => resolve(undefined));
+      const stop = this.platform.clock.after(softMs, () => {
+        if (this.#mayServe(request.stale)) resolve(undefined);
+      });
       flight.result
         .then(resolve, reject)
         .finally(stop)
@@ -355,7 +361,7 @@ export class Loading {
       value,
       from: 'storage',
       stored: true,
-      fenced: flight.isVoid,
+      fenced: flight.isFencedFor(entry.tags),
       freshUntil: entry.freshUntil,
       tags: entry.tags,
     };

@@ -164,6 +164,8 @@ export interface OpenStorage {
   readonly holds: 'values' | 'bytes';
   /** Nothing outside this process is involved: no deadlines, breaker or journal are needed. */
   readonly isLocal?: boolean;
+  /** Every operation on single entries ends within a deadline of the storage's own; none is put around it then. */
+  readonly keepsDeadlines?: boolean;
   /** Fleet-wide fences and single-flight. Without it the core's own, in this process, are all there is. */
   readonly leases?: Leases;
 

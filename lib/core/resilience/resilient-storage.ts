@@ -1,5 +1,6 @@
 import type { NewEntry, StoredEntry } from '../entry.js';
 import { CacheError } from '../errors.js';
+import { isPromise } from '../guard.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../scope.js';
 import type {
   Awaitable,
@@ -264,17 +265,19 @@ export class ResilientStorage implements OpenStorage {
   async #guard<T>(during: string, work: () => Awaitable<T>, factor = 1): Promise<T> {
     await this.#beforeCall(during);
     try {
-      const result = await withDeadline(
-        this.host.clock,
-        this.timeoutMs * factor,
-        during,
-        Promise.resolve(work()),
-      );
+      const result = await this.#timed(during, work(), this.timeoutMs * factor);
       this.#breaker.succeeded();
       return result;
     } catch (error) {
       throw this.#noteFailure(error);
     }
+  }
+
+  /** A storage with deadlines of its own is spared a second timer for each operation. */
+  #timed<T>(during: string, work: Awaitable<T>, ms: number): Awaitable<T> {
+    return this.inner.keepsDeadlines === true || !isPromise(work)
+      ? work
+      : withDeadline(this.host.clock, ms, during, work);
   }
 
   /** Nothing passes while the breaker is open, or before the journal is delivered. */

@@ -28,6 +28,7 @@ import { Writer } from './writer.js';
 export class OpenRedis implements OpenStorage {
   readonly type = 'redis';
   readonly holds = 'bytes';
+  readonly keepsDeadlines = true;
   readonly leases: Leases;
   readonly #commands: Commands;
   readonly #clock: ServerClock;

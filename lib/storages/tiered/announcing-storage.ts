@@ -22,6 +22,7 @@ import type { Change } from './bus-message.js';
 export class AnnouncingStorage implements OpenStorage {
   readonly type: string;
   readonly holds: 'values' | 'bytes';
+  readonly keepsDeadlines: boolean;
   readonly leases?: Leases;
 
   constructor(
@@ -30,6 +31,7 @@ export class AnnouncingStorage implements OpenStorage {
   ) {
     this.type = inner.type;
     this.holds = inner.holds;
+    this.keepsDeadlines = inner.keepsDeadlines === true;
     if (inner.leases) this.leases = this.#announcing(inner.leases);
   }
 
