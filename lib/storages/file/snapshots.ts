@@ -33,7 +33,7 @@ export interface RestoreReport {
 }
 
 /** Time spent on records before others have their turn. */
-const SLICE_MS = 4;
+const SLICE_MS = 2;
 const BATCH = 128;
 
 type RestoreItem = readonly [EntryAddress, NewEntry];

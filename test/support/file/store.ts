@@ -9,6 +9,8 @@ import type { EntryAddress, StorageHost } from '../../../lib/core/storage.js';
 import type { Serializer } from '../../../lib/core/value/serializer.js';
 import { fileStorage, type FileStorageOptions } from '../../../lib/file.js';
 import { FileStore } from '../../../lib/storages/file/file-store.js';
+import { memoryStorage } from '../../../lib/storages/memory/index.js';
+import type { OpenStorage } from '../../../lib/core/storage.js';
 import { nodePlatform } from '../../../lib/platform/node-platform.js';
 import { deserialize, serialize } from 'node:v8';
 
@@ -57,6 +59,11 @@ export function at(key: string, selector: ScopeSelector = 'global'): EntryAddres
 
 export function entry(value: unknown, over: Partial<NewEntry> = {}): NewEntry {
   return { value, ttlMs: 60_000, graceMs: 0, sliding: false, tags: [], ...over };
+}
+
+/** A memory storage, for snapshots of it. */
+export function memoryStore(host: StorageHost): OpenStorage {
+  return memoryStorage({ maxEntries: 2_000_000, maxBytes: Infinity }).open(host);
 }
 
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
