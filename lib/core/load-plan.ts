@@ -6,6 +6,8 @@ import type { Lookup } from './lookup.js';
 /** What a loader is given, and what it decided: see {@link LoadContext}. One for each load. */
 export class LoadPlan implements LoadContext {
   #controller: AbortController | undefined;
+  #aborted: { readonly reason: unknown } | undefined;
+  #whenAborted: (() => void) | undefined;
   #ttlMs: number;
   #graceMs: number;
   #tags: readonly string[];
@@ -50,7 +52,28 @@ export class LoadPlan implements LoadContext {
   }
 
   abort(reason: unknown): void {
+    if (this.#aborted) return;
+    this.#aborted = { reason };
     (this.#controller ??= new AbortController()).abort(reason);
+    this.#whenAborted?.();
+  }
+
+  get isAborted(): boolean {
+    return this.#aborted !== undefined;
+  }
+
+  throwIfAborted(): void {
+    if (this.#aborted) throw this.#aborted.reason;
+  }
+
+  /** What to give up when nobody waits any more. */
+  onAbort(giveUp: () => void): void {
+    this.#whenAborted = giveUp;
+  }
+
+  /** The storage found a newer stale value when it gave the lease. */
+  seeStale(readStale: () => Lookup<unknown>): void {
+    this.#readStale = readStale;
   }
 
   get stores(): boolean {

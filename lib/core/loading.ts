@@ -9,7 +9,7 @@ import { LoadPlan } from './load-plan.js';
 import { jittered, type LoadSettings } from './load-settings.js';
 import { MISS, type Lookup } from './lookup.js';
 import type { EntryAddress, Lease, Leases, OpenStorage, Platform } from './storage.js';
-import type { ScopePath } from './scope.js';
+import { GLOBAL_SCOPE, type ScopePath } from './scope.js';
 import type { ValuePolicy } from './value/value-policy.js';
 
 /** How a load ended, shared by all who waited for it. */
@@ -116,8 +116,9 @@ export class Loading {
     if (this.notes.size > 0) this.notes.voidScope(scope);
   }
 
-  /** Tells running loaders to stop, and forgets the notes. */
+  /** Tells running loaders to stop, gives their leases back, and forgets the notes. What they still bring is not stored. */
   close(reason: unknown): void {
+    this.flights.voidScope(GLOBAL_SCOPE);
     for (const plan of this.#plans) plan.abort(reason);
     this.notes.clear();
   }
@@ -171,10 +172,11 @@ export class Loading {
     if (!leases) return this.#load(request, flight, plan, undefined);
     let lease: Lease | undefined;
     try {
-      const answer = await this.#takeLease(leases, request, flight, isRefresh);
+      const answer = await this.#takeLease(leases, request, flight, plan, isRefresh);
       if (!('at' in answer)) return answer;
       lease = answer;
     } catch (error) {
+      plan.throwIfAborted();
       // Without the fleet's lock the load still runs once in this process; its result just cannot be stored (P12).
       this.#fault('acquire', error, request.at);
     }
@@ -185,14 +187,21 @@ export class Loading {
     leases: Leases,
     request: LoadRequest,
     flight: Flight<Landing>,
+    plan: LoadPlan,
     isRefresh: boolean,
   ): Promise<Lease | Landing> {
     for (;;) {
       const answer = await leases.acquire(request.at, request.settings.leaseMs, isRefresh);
-      if (answer.kind === 'leased') return answer.lease;
+      if (answer.kind === 'leased') {
+        if (plan.isAborted) await leases.release(answer.lease);
+        plan.throwIfAborted();
+        plan.seeStale(() => this.#asLookup(answer.stale));
+        return answer.lease;
+      }
       if (answer.kind === 'hit') return this.#fromEntry(answer.entry, flight);
       if (isRefresh && request.stale) return this.#fromEntry(request.stale, flight);
       await answer.changed(request.settings.leaseMs);
+      plan.throwIfAborted();
     }
   }
 
@@ -203,6 +212,11 @@ export class Loading {
     lease: Lease | undefined,
   ): Promise<Landing> {
     const stopRenewing = lease ? this.#keepRenewed(lease, flight, plan) : undefined;
+    if (lease)
+      plan.onAbort(() => {
+        stopRenewing?.();
+        void this.storage.leases!.release(lease);
+      });
     const startedAt = this.platform.clock.monotonic();
     this.state.loads++;
     try {
