@@ -61,10 +61,17 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 const encoder = new TextEncoder();
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** The record for these fields. */
-export function encodeEnvelope(fields: EnvelopeFields, checksum: Checksum): Uint8Array {
-  const bytes = new Uint8Array(largestSize(fields));
-  const view = new DataView(bytes.buffer);
+/**
+ * The record for these fields.
+ * @param allocate bytes to write it to, from a pool for example; what they held before does not matter
+ */
+export function encodeEnvelope(
+  fields: EnvelopeFields,
+  checksum: Checksum,
+  allocate: (size: number) => Uint8Array = newBytes,
+): Uint8Array {
+  const bytes = allocate(largestSize(fields));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = HEAD_BYTES;
   for (const text of [fields.scope, fields.key, fields.extra]) at = putText(view, bytes, at, text);
   view.setUint16(at, fields.tags.length, true);
@@ -127,6 +134,10 @@ function sealHead(
   view.setFloat64(AT.times + 8, times.ttlMs, true);
   view.setFloat64(AT.times + 16, times.graceMs, true);
   view.setUint32(AT.headSum, checksum(bytes.subarray(0, AT.headSum)), true);
+}
+
+function newBytes(size: number): Uint8Array {
+  return new Uint8Array(size);
 }
 
 function largestSize(fields: EnvelopeFields): number {

@@ -17,7 +17,9 @@ afterEach(async () => {
   await server.stop();
 });
 
-function open(options: RedisStorageOptions = { url: `redis://127.0.0.1:${server.port}` }): OpenStorage {
+function open(
+  options: RedisStorageOptions = { url: `redis://127.0.0.1:${server.port}` },
+): OpenStorage {
   const storage = redisStorage(options).open(testHost());
   opened.push(storage);
   return storage;
@@ -26,7 +28,7 @@ function open(options: RedisStorageOptions = { url: `redis://127.0.0.1:${server.
 /** How long it took to fail. */
 async function failsWithin(work: () => unknown, ms: number): Promise<void> {
   const start = performance.now();
-  await expect((async () => work())()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE', cause: expect.anything() });
+  await expect((async () => work())()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
   expect(performance.now() - start).toBeLessThan(ms);
 }
 
@@ -50,7 +52,9 @@ describe('faults (S7, P12)', () => {
     server.pause();
     const start = performance.now();
     const works = Array.from({ length: 200 }, (_, index) =>
-      Promise.resolve(storage.write(at('k'), entry(`late${index}`))).catch((error: unknown) => (error as Error).name),
+      Promise.resolve(storage.write(at('k'), entry(`late${index}`))).catch(
+        (error: unknown) => (error as Error).name,
+      ),
     );
     expect(new Set(await Promise.all(works))).toEqual(new Set(['StorageUnavailableError']));
     expect(performance.now() - start).toBeLessThan(600);
@@ -67,17 +71,25 @@ describe('faults (S7, P12)', () => {
     const storage = open({ url: `redis://127.0.0.1:${port}` });
     await failsWithin(() => storage.read(at('k')), 400);
     await failsWithin(() => storage.read(at('k')), 50);
-    const late = await startRedis(['--port', String(port)]).catch(() => undefined);
-    await late?.stop();
+    const late = await startRedis([], port);
+    try {
+      await recovers(storage);
+    } finally {
+      await late.stop();
+    }
   }, 30_000);
 
   test('ready() tells whether the server is there, and rejects only with failFast', async () => {
     const port = await freePort();
     const ready = (options: RedisStorageOptions): Promise<void> =>
       (open(options) as OpenStorage & { ready(): Promise<void> }).ready();
-    await expect(ready({ url: `redis://127.0.0.1:${port}`, failFast: true })).rejects.toThrow(/Redis/);
+    await expect(ready({ url: `redis://127.0.0.1:${port}`, failFast: true })).rejects.toThrow(
+      /Redis/,
+    );
     await expect(ready({ url: `redis://127.0.0.1:${port}` })).resolves.toBeUndefined();
-    await expect(ready({ url: `redis://127.0.0.1:${server.port}`, failFast: true })).resolves.toBeUndefined();
+    await expect(
+      ready({ url: `redis://127.0.0.1:${server.port}`, failFast: true }),
+    ).resolves.toBeUndefined();
   });
 
   test('kill -9 and a restart: rejects at once meanwhile, recovers', async () => {
@@ -140,7 +152,9 @@ describe('faults (S7, P12)', () => {
     const storage = open();
     await storage.write(at('k'), entry(1));
     await cli(server.port, 'config', 'set', 'maxmemory', '1');
-    await expect((async () => storage.write(at('l'), entry(1)))()).rejects.toThrow(/OOM.*maxmemory/s);
+    await expect((async () => storage.write(at('l'), entry(1)))()).rejects.toThrow(
+      /OOM.*maxmemory/s,
+    );
     expect(await storage.read(at('k'))).toBeDefined();
     expect(await storage.remove(at('k'))).toBe(true);
     expect(await storage.evictScope(scope('global'))).toBe(0);
@@ -151,8 +165,12 @@ describe('faults (S7, P12)', () => {
     const locked = await startRedis(['--requirepass', 'secret-canary']);
     try {
       const storage = open({ url: `redis://127.0.0.1:${replica.port}` });
-      await expect((async () => storage.write(at('k'), entry(1)))()).rejects.toThrow(/READONLY.*replica/s);
-      await expect((async () => open({ url: `redis://127.0.0.1:${locked.port}` }).read(at('k')))()).rejects.toMatchObject({
+      await expect((async () => storage.write(at('k'), entry(1)))()).rejects.toThrow(
+        /READONLY.*replica/s,
+      );
+      await expect(
+        (async () => open({ url: `redis://127.0.0.1:${locked.port}` }).read(at('k')))(),
+      ).rejects.toMatchObject({
         code: 'STORAGE_UNAVAILABLE',
       });
     } finally {
@@ -173,11 +191,14 @@ describe('faults (S7, P12)', () => {
           entry(value, { tags: [`t${index % 3}`] }),
         ]),
       );
-      if (round % 3 === 0) for (let org = 0; org < 7; org++) await storage.evictScope(scope({ org: `o${org}` }));
+      if (round % 3 === 0)
+        for (let org = 0; org < 7; org++) await storage.evictScope(scope({ org: `o${org}` }));
       else if (round % 3 === 1) await storage.evictTags(scope('global'), ['t0', 't1', 't2']);
       else await storage.clear();
       const found = await storage.readMany(
-        Array.from({ length: 1000 }, (_, index) => at(`k${index}`, { org: `o${index % 7}`, user: `u${index % 50}` })),
+        Array.from({ length: 1000 }, (_, index) =>
+          at(`k${index}`, { org: `o${index % 7}`, user: `u${index % 50}` }),
+        ),
       );
       expect(found.filter((one) => one !== undefined)).toEqual([]);
     }

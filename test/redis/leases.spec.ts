@@ -36,11 +36,17 @@ async function take(one: OpenStorage, leaseMs = 5000, address = place): Promise<
 describe('leases (P5, P9)', () => {
   test('one process loads, the others wait and then hit', async () => {
     const lease = await take(storage);
-    const busy = (await other.leases!.acquire(place, 5000)) as Extract<LeaseAnswer, { kind: 'busy' }>;
+    const busy = (await other.leases!.acquire(place, 5000)) as Extract<
+      LeaseAnswer,
+      { kind: 'busy' }
+    >;
     expect(busy.kind).toBe('busy');
     expect(await storage.leases!.store(lease, entry('v', { tags: ['t'] }))).toBe(true);
     await busy.changed(1000);
-    expect(await other.leases!.acquire(place, 5000)).toMatchObject({ kind: 'hit', entry: { value: 'v', tags: ['t'] } });
+    expect(await other.leases!.acquire(place, 5000)).toMatchObject({
+      kind: 'hit',
+      entry: { value: 'v', tags: ['t'] },
+    });
     expect(await storage.leases!.store(lease, entry('again'))).toBe(false);
   });
 
@@ -76,7 +82,10 @@ describe('leases (P5, P9)', () => {
       await other.write(at('tagged', { org: 'o' }), entry(1, { tags: ['t'] }));
       const lease = await take(storage);
       await event();
-      expect([name, await storage.leases!.store(lease, entry('old', { tags: ['t'] }))]).toEqual([name, false]);
+      expect([name, await storage.leases!.store(lease, entry('old', { tags: ['t'] }))]).toEqual([
+        name,
+        false,
+      ]);
       expect((await storage.read(place))?.value).not.toBe('old');
     }
   });
@@ -115,7 +124,10 @@ describe('leases (P5, P9)', () => {
     await sleep(40);
     const answer = await other.leases!.acquire(place, 5000);
     expect(answer).toMatchObject({ kind: 'leased', stale: { value: 'old' } });
-    expect(await storage.leases!.acquire(place, 5000)).toMatchObject({ kind: 'busy', stale: { value: 'old' } });
+    expect(await storage.leases!.acquire(place, 5000)).toMatchObject({
+      kind: 'busy',
+      stale: { value: 'old' },
+    });
     await storage.write(place, entry('new'));
     expect((await other.leases!.acquire(place, 5000)).kind).toBe('hit');
     expect((await other.leases!.acquire(place, 5000, true)).kind).toBe('leased');
@@ -126,7 +138,13 @@ describe('leases (P5, P9)', () => {
   test('an entry that the server takes for alive, but that cannot be read, is loaded anew', async () => {
     await storage.write(place, entry('v'));
     const key = (await cli(server.port, 'keys', '*e:*')).trim();
-    await cli(server.port, 'setrange', key, String(Number(await cli(server.port, 'strlen', key)) - 1), '~');
+    await cli(
+      server.port,
+      'setrange',
+      key,
+      String(Number(await cli(server.port, 'strlen', key)) - 1),
+      '~',
+    );
     const lease = await take(other);
     expect(await other.leases!.store(lease, entry('fresh'))).toBe(true);
     expect((await storage.read(place))!.value).toBe('fresh');
@@ -149,7 +167,10 @@ describe('leases (P5, P9)', () => {
 
   test('100 callers in two processes: one loads', async () => {
     const kinds = await Promise.all(
-      Array.from({ length: 100 }, async (_, index) => (await (index % 2 ? storage : other).leases!.acquire(place, 5000)).kind),
+      Array.from(
+        { length: 100 },
+        async (_, index) => (await (index % 2 ? storage : other).leases!.acquire(place, 5000)).kind,
+      ),
     );
     expect(kinds.filter((kind) => kind === 'leased')).toHaveLength(1);
   });

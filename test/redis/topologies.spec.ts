@@ -6,7 +6,9 @@ import { cli, startRedisCluster, startSentinel, until } from '../support/servers
 import { at, collect, entry, scope, sleep, testHost } from './support.js';
 
 /** Every 20 ms until `stop`: how operations fare while servers fail. */
-function probe(storage: OpenStorage): { stop(): Promise<{ failed: number; worstMs: number; stale: number }> } {
+function probe(storage: OpenStorage): {
+  stop(): Promise<{ failed: number; worstMs: number; stale: number }>;
+} {
   let goesOn = true;
   const result = { failed: 0, worstMs: 0, stale: 0 };
   const loop = (async () => {
@@ -15,7 +17,8 @@ function probe(storage: OpenStorage): { stop(): Promise<{ failed: number; worstM
       try {
         await storage.write(at(`p${round}`, { org: `o${round % 20}` }), entry(round));
         await storage.remove(at(`p${round}`, { org: `o${round % 20}` }));
-        if ((await storage.read(at(`p${round}`, { org: `o${round % 20}` }))) !== undefined) result.stale++;
+        if ((await storage.read(at(`p${round}`, { org: `o${round % 20}` }))) !== undefined)
+          result.stale++;
       } catch {
         // Counted: the point of the probe.
         result.failed++;
@@ -52,12 +55,21 @@ describe('Cluster of six', () => {
     const storage = redisStorage({ cluster: { nodes }, timeout: '500ms' }).open(testHost());
     try {
       const ids = ['{x}', '*', 'a', 'b', 'c', 'd', 'e', 'f'];
-      await until(async () => storage.write(at('k'), entry(1)).then(Boolean, () => false), 'the Cluster answers');
-      await storage.writeMany(Array.from({ length: 200 }, (_, index) => [at(`g${index}`), entry(index, { tags: ['t'] })]));
-      for (const id of ids) await storage.write(at('k', { org: id, user: 'u' }), entry(id, { tags: ['t', id] }));
-      for (const port of cluster.ports.slice(0, 3)) expect(Number(await cli(port, 'dbsize'))).toBeGreaterThan(20);
+      await until(
+        async () => Promise.resolve(storage.write(at('k'), entry(1))).catch(() => false),
+        'the Cluster answers',
+      );
+      await storage.writeMany(
+        Array.from({ length: 200 }, (_, index) => [at(`g${index}`), entry(index, { tags: ['t'] })]),
+      );
+      for (const id of ids)
+        await storage.write(at('k', { org: id, user: 'u' }), entry(id, { tags: ['t', id] }));
+      for (const port of cluster.ports.slice(0, 3))
+        expect(Number(await cli(port, 'dbsize'))).toBeGreaterThan(20);
       expect(await storage.count(scope('global'))).toBe(201 + ids.length);
-      expect(await collect(storage.list(scope('global'), { deep: true }))).toHaveLength(201 + ids.length);
+      expect(await collect(storage.list(scope('global'), { deep: true }))).toHaveLength(
+        201 + ids.length,
+      );
       const found = await storage.readMany(ids.map((id) => at('k', { org: id, user: 'u' })));
       expect(found.map((one) => one?.value)).toEqual(ids);
       expect(await storage.evictScope(scope({ org: '{x}' }))).toBe(1);

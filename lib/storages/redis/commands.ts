@@ -1,7 +1,8 @@
 import { Command } from 'ioredis';
-import { CacheError, StorageUnavailableError } from '../../core/errors.js';
+import { StorageUnavailableError } from '../../core/errors.js';
 import type { Connection } from './connection.js';
 import { Deadlines } from './deadlines.js';
+import { faultOf } from './faults.js';
 import type { ScopeKeys } from './layout.js';
 import type { Script } from './scripts.js';
 
@@ -76,6 +77,16 @@ export class Commands {
     }
   }
 
+  /** A script over keys of one slot (on a single server, of any), sent at once: its arguments are a batch already. */
+  runBatch(script: Script, bucket: number, args: readonly Argument[]): Promise<unknown> {
+    return this.send(bucket, () =>
+      this.#evaluateAtOnce('evalsha', [script.sha, ...args], 'utf8').catch((error: unknown) => {
+        if (!startsWith(error, 'NOSCRIPT')) throw error;
+        return this.#evaluateAtOnce('eval', [script.text, ...args], 'utf8');
+      }),
+    );
+  }
+
   #script(
     script: Script,
     scope: ScopeKeys,
@@ -96,18 +107,25 @@ export class Commands {
     replies: 'utf8' | null,
   ): Promise<unknown> {
     const { client, isCluster } = this.connection;
-    if (isCluster) {
-      // Automatic pipelining would choose the server by the first argument, which here is no key.
-      const { keyPrefix = '' } = client.options;
-      return client.sendCommand(
-        new Command(name, args as string[], { replyEncoding: replies, keyPrefix }),
-      ) as Promise<unknown>;
-    }
+    // Automatic pipelining would choose the server by the first argument, which here is no key.
+    if (isCluster) return this.#evaluateAtOnce(name, args, replies);
     const send = client as unknown as Record<
       string,
       (...args: readonly Argument[]) => Promise<unknown>
     >;
     return replies === null ? send[`${name}Buffer`]!(...args) : send[name]!(...args);
+  }
+
+  #evaluateAtOnce(
+    name: 'eval' | 'evalsha',
+    args: readonly Argument[],
+    replyEncoding: 'utf8' | null,
+  ): Promise<unknown> {
+    const { client } = this.connection;
+    const { keyPrefix = '' } = client.options;
+    return client.sendCommand(
+      new Command(name, args as string[], { replyEncoding, keyPrefix }),
+    ) as Promise<unknown>;
   }
 
   #withDeadline<T>(bucket: number, start: () => Promise<T>): Promise<T> {
@@ -126,7 +144,7 @@ export class Commands {
       };
       const fail = (error: unknown): void => {
         deadline.isOver = true;
-        reject(asFault(error));
+        reject(faultOf(error));
       };
       // Not sent at all once the deadline has passed: a late write could undo a later eviction.
       const go = (): void => {
@@ -144,47 +162,6 @@ function tooSlow(timeoutMs: number): StorageUnavailableError {
   return new StorageUnavailableError(
     `Redis did not answer within ${timeoutMs} ms. It may be overloaded, paused or unreachable; "timeout" of redisStorage sets the limit.`,
   );
-}
-
-/** First word of a server's error, and what to do about it. */
-const REMEDIES: Readonly<Record<string, string>> = {
-  NOAUTH: 'Give a password: in the URL, or as "password" in "options".',
-  WRONGPASS: 'Check the user name and the password.',
-  NOPERM:
-    'The ACL user needs the commands listed in docs/redis.md, on keys and channels that start with the prefix.',
-  READONLY: 'This server is a replica: connect to the master, or use "sentinel" or "cluster".',
-  OOM: 'The server is out of memory: raise maxmemory, or set maxmemory-policy to allkeys-lru.',
-  LOADING: 'The server is loading its data; it will answer when that is done.',
-  MASTERDOWN: 'This replica has lost its master and replica-serve-stale-data is off.',
-  CLUSTERDOWN: 'The Cluster has slots that nobody serves.',
-  CROSSSLOT: 'The server is a Cluster: give "cluster" (or a Cluster client).',
-  MOVED: 'The server is a Cluster: give "cluster" (or a Cluster client).',
-  ASK: 'The server is a Cluster: give "cluster" (or a Cluster client).',
-  TRYAGAIN: 'The slot is being moved to another server.',
-  WRONGTYPE:
-    'A key of this cache holds something that it did not write. Choose another "prefix", or remove that key.',
-  BUSY: 'A script that is not ours blocks the server.',
-};
-
-function asFault(error: unknown): CacheError {
-  if (error instanceof CacheError) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  const word = /\b[A-Z]{3,}\b/.exec(text)?.[0] ?? '';
-  const remedy = Object.hasOwn(REMEDIES, word) ? ` ${REMEDIES[word]}` : '';
-  // The client's error carries the command, and with it the value: only its text goes on.
-  return new StorageUnavailableError(`Redis: ${shortened(text)}.${remedy}`, {
-    cause: withoutCommand(error, text),
-  });
-}
-
-function withoutCommand(error: unknown, text: string): Error {
-  const cause = new Error(shortened(text));
-  if (error instanceof Error) cause.name = error.name;
-  return cause;
-}
-
-function shortened(text: string): string {
-  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 }
 
 function startsWith(error: unknown, word: string): boolean {

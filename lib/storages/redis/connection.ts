@@ -15,7 +15,11 @@ const HANDSHAKE_MS = 2000;
  * What fences and deadlines rest on: nothing waits for a connection, and nothing is sent twice. A command that was
  * given up and sent again later could put an old value over a newer one.
  */
-const ONCE = { autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 };
+const ONCE = {
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  disconnectTimeout: 100,
+};
 const OURS = {
   enableOfflineQueue: false,
   enableAutoPipelining: true,

@@ -101,7 +101,7 @@ export class OpenRedis implements OpenStorage {
   }
 
   async write(at: EntryAddress, entry: NewEntry): Promise<boolean> {
-    await this.#writer.write(this.#layout.place(at), entry);
+    await this.#writer.put(this.#layout.place(at), entry);
     return true;
   }
 

@@ -92,7 +92,7 @@ export class Reader {
     const packed = pack(this.host.serializer.serialize(entry.value), this.options.compression);
     const { scope, key } = place.at;
     const fields = { ...packed, ...times, scope: scope.id, key, sliding, tags, loadMs, extra: '' };
-    return encodeEnvelope(fields, this.checksum);
+    return encodeEnvelope(fields, this.checksum, allocate);
   }
 
   async #judgeTags(
@@ -141,6 +141,11 @@ export class Reader {
       scope: at.scope,
     });
   }
+}
+
+/** From Node's pool where small: an array of its own for each write is what would cost most. */
+function allocate(size: number): Uint8Array {
+  return Buffer.allocUnsafe(size);
 }
 
 const NO_TAGS: readonly string[] = Object.freeze([]);

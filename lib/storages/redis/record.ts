@@ -85,9 +85,9 @@ export class EntryRecord {
     const movedFences: MovedFence[] = [];
     let isStale = false;
     for (const [at, level] of levels.entries()) {
-      const [current, , staleFence] = nodes[at]!.toString('latin1').split(';');
+      const [current, , staleFence] = nodes[at]?.toString('latin1').split(';') ?? [];
       const [epoch, fence] = level.split(':') as [string, string];
-      if (!current!.startsWith(`${epoch}:`)) return 'dead';
+      if (!current?.startsWith(`${epoch}:`)) return 'dead';
       if (current === level) continue;
       movedFences.push({ epoch, fence: Number(fence) });
       isStale ||= Number(staleFence) > Number(fence);

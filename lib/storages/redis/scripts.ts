@@ -71,7 +71,7 @@ end
 /** `ensure` gives every node an epoch; a node whose parent's epoch changed is a new node. */
 const ENSURE = `
 local function ensure(keys, nodes, token)
-  local parent, epochs, fences = '', {}, {}
+  local parent, epochs, fences, levels = '', {}, {}, {}
   for at = 1, #keys do
     local epoch, fence, above
     if nodes[at] then epoch, fence, above = string.match(nodes[at], '^([^:]+):(%d+);([^;]*);') end
@@ -80,8 +80,9 @@ local function ensure(keys, nodes, token)
       redis.call('SET', keys[at], epoch .. ':0;' .. parent .. ';0')
     end
     epochs[at], fences[at], parent = epoch, fence, epoch
+    levels[at] = epoch .. ':' .. fence
   end
-  return epochs, fences
+  return epochs, fences, table.concat(levels, ',')
 end
 local function outlast(key, life)
   local left = redis.call('PTTL', key)
@@ -92,9 +93,9 @@ end
 
 /** `list` enters a member into an index; index and node (or tag) live as long as the longest entry, at most a second more. */
 const LIST = `
-local function list(index, owner, score, name, life, isNew)
+local function list(index, owner, life, isNew, members)
   local left = redis.call('PTTL', index)
-  redis.call('ZADD', index, score, name)
+  redis.call('ZADD', index, unpack(members))
   if left == -1 and not isNew then return end
   if life == 0 or left == -1 then
     redis.call('PERSIST', index)
@@ -106,22 +107,28 @@ local function list(index, owner, score, name, life, isNew)
     redis.call('PEXPIRE', owner, longest)
   end
 end
+local function put(key, name, old, path, tags, stamp, fences, life, envelope)
+  if old and string.sub(old, 1, #path + 2) ~= path .. '||' then unlist(name, old) end
+  local extra = path .. '|' .. tags .. '|' .. stamp .. '|' .. table.concat(fences, '.')
+  local record = 'E' .. string.char(#extra % 256, math.floor(#extra / 256)) .. extra .. envelope
+  if life == 0 then redis.call('SET', key, record) else redis.call('SET', key, record, 'PX', life) end
+end
 local function listTags(epoch, fence, tags, score, name, life)
   for tag in string.gmatch(tags, '[^,]+') do
     local owner = P .. 't:' .. epoch .. ':' .. tag
     local isNew = redis.call('SET', owner, fence .. ':0', 'NX')
-    list(P .. 'i:' .. epoch .. ':' .. tag, owner, score, name, life, isNew)
+    list(P .. 'i:' .. epoch .. ':' .. tag, owner, life, isNew, { score, name })
   end
 end
 `;
 
 /**
- * ARGV: base, name, mode, expected, now, score, life (0: forever), fresh token, stamp, tags, sweep, envelope.
- * Modes: `w` writes; `s` stores under the lease `expected`; `c` when what was observed is still `expected`.
- * Answers 1, or 0 when refused.
+ * ARGV: base, name, mode, expected, score, life (0: forever), fresh token and stamp, tags, envelope. Mode `s` stores under
+ * the lease `expected`; mode `c` while what was observed is still `expected`. Answers 1, or 0 when refused.
  */
 export const WRITE = script(`${RECORD}${JUDGE}${ENSURE}${LIST}
-local name, mode, expected, score, life, tags = ARGV[2], ARGV[3], ARGV[4], ARGV[6], tonumber(ARGV[7]), ARGV[10]
+local name, mode, expected, token, tags = ARGV[2], ARGV[3], ARGV[4], ARGV[7], ARGV[8]
+local score, life = ARGV[5], tonumber(ARGV[6])
 local keys, nodes = nodesFrom(3)
 local old = extraOf(KEYS[1])
 if mode == 's' then
@@ -131,30 +138,71 @@ if mode == 's' then
     redis.call('DEL', KEYS[2])
     return 0
   end
-elseif mode == 'c' then
+else
   local seen = { old and string.match(old, '|([^|]*)|[^|]*$') or '' }
   for at = 1, #nodes do seen[at + 1] = nodes[at] or '-' end
   if table.concat(seen, '|') ~= expected then return 0 end
 end
-local epochs, fences = ensure(keys, nodes, ARGV[8])
-local levels = {}
-for at = 1, #epochs do levels[at] = epochs[at] .. ':' .. fences[at] end
-local path = table.concat(levels, ',')
-if old and string.sub(old, 1, #path + 2) ~= path .. '||' then unlist(name, old) end
+local epochs, fences, path = ensure(keys, nodes, token)
+put(KEYS[1], name, old, path, tags, token, fences, life, ARGV[9])
 for at = 1, #epochs do
-  list(P .. 'i:' .. epochs[at], keys[at], score, name, life, false)
+  list(P .. 'i:' .. epochs[at], keys[at], life, false, { score, name })
   if tags ~= '' then listTags(epochs[at], fences[at], tags, score, name, life) end
-  if ARGV[11] == '1' then
-    local index = P .. 'i:' .. epochs[at]
-    local gone = redis.call('ZRANGEBYSCORE', index, '-inf', ARGV[5], 'LIMIT', 0, 20)
-    if #gone > 0 then redis.call('ZREM', index, unpack(gone)) end
-  end
 end
-local extra = path .. '|' .. tags .. '|' .. ARGV[9] .. '|' .. table.concat(fences, '.')
-local record = 'E' .. string.char(#extra % 256, math.floor(#extra / 256)) .. extra .. ARGV[12]
-if life == 0 then redis.call('SET', KEYS[1], record) else redis.call('SET', KEYS[1], record, 'PX', life) end
 redis.call('DEL', KEYS[2])
 return 1
+`);
+
+/**
+ * Plain writes, in groups of one scope each. KEYS: the nodes of each group. ARGV: fresh token, now if it is time to
+ * sweep, then for each group: base, how many nodes, how many entries, and for each entry: name, score, life, tags,
+ * envelope. Answers, for each entry, what went wrong, or an empty text.
+ */
+export const WRITE_MANY = script(`${RECORD.replace('ARGV[1]', "''")}${ENSURE}${LIST}
+local token, key, arg, answers = ARGV[1], 0, 3, {}
+while ARGV[arg] do
+  P = ARGV[arg]
+  local depth, count = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  arg = arg + 3
+  local keys, ask = {}, {}
+  for at = 1, depth do keys[at], ask[at] = KEYS[key + at], KEYS[key + at] end
+  for at = 1, count do ask[depth + at] = P .. 'l:' .. ARGV[arg + 5 * at - 5] end
+  key = key + depth
+  local found = redis.call('MGET', unpack(ask))
+  for at = 1, count do
+    if found[depth + at] then redis.call('DEL', ask[depth + at]) end
+  end
+  local epochs, fences, path = ensure(keys, found, token)
+  local members, longest = {}, 1
+  for at = 1, count do
+    local name, score, life, tags, envelope = ARGV[arg], ARGV[arg + 1], tonumber(ARGV[arg + 2]), ARGV[arg + 3], ARGV[arg + 4]
+    local fine, problem = pcall(function()
+      local entry = P .. 'e:' .. name
+      put(entry, name, extraOf(entry), path, tags, token .. '.' .. arg, fences, life, envelope)
+      if tags ~= '' then
+        for level = 1, depth do listTags(epochs[level], fences[level], tags, score, name, life) end
+      end
+    end)
+    if fine then
+      members[#members + 1] = score
+      members[#members + 1] = name
+      if life == 0 or longest == 0 then longest = 0 elseif life > longest then longest = life end
+    end
+    answers[#answers + 1] = fine and '' or (type(problem) == 'table' and problem.err or tostring(problem))
+    arg = arg + 5
+  end
+  if #members > 0 then
+    for level = 1, depth do
+      local index = P .. 'i:' .. epochs[level]
+      list(index, keys[level], longest, false, members)
+      if ARGV[2] ~= '' then
+        local gone = redis.call('ZRANGEBYSCORE', index, '-inf', ARGV[2], 'LIMIT', 0, 100)
+        if #gone > 0 then redis.call('ZREM', index, unpack(gone)) end
+      end
+    end
+  end
+end
+return answers
 `);
 
 /** ARGV: base, name, now. 1: a fresh entry was removed. Voids the lease in any case. */
@@ -184,7 +232,7 @@ local levels, tags = string.match(extra, '^([^|]*)|([^|]*)|')
 local at = 0
 for epoch, fence in string.gmatch(levels, '([^:,]+):(%d+)') do
   at = at + 1
-  list(P .. 'i:' .. epoch, keys[at], ARGV[4], ARGV[2], life, false)
+  list(P .. 'i:' .. epoch, keys[at], life, false, { ARGV[4], ARGV[2] })
   if tags ~= '' then listTags(epoch, fence, tags, ARGV[4], ARGV[2], life) end
 end
 return 1
@@ -205,17 +253,16 @@ if extra and ARGV[7] ~= 'force' then
 end
 local held = redis.call('GET', KEYS[2])
 if held and judge(string.match(held, '|(.*)$') or '', '', nodes) then return { 'busy', value, old } end
-local epochs, fences = ensure(keys, nodes, ARGV[5])
-local levels, life = {}, tonumber(ARGV[4])
+local epochs, _, path = ensure(keys, nodes, ARGV[5])
+local life = tonumber(ARGV[4])
 for at = 1, #keys do
-  levels[at] = epochs[at] .. ':' .. fences[at]
   if nodes[at] and string.sub(nodes[at], 1, #epochs[at] + 1) == epochs[at] .. ':' then
     outlast(keys[at], life)
   else
     redis.call('PEXPIRE', keys[at], life)
   end
 end
-redis.call('SET', KEYS[2], ARGV[3] .. '|' .. table.concat(levels, ','), 'PX', life)
+redis.call('SET', KEYS[2], ARGV[3] .. '|' .. path, 'PX', life)
 return { 'leased', value, old }
 `);
 
@@ -234,7 +281,7 @@ return 1
 `);
 
 /** @internal Parts for the scripts that work on whole nodes. */
-export const PARTS = { record: RECORD, judge: JUDGE } as const;
+export const PARTS = { record: RECORD, judge: JUDGE, ensure: ENSURE, list: LIST } as const;
 
 /** @internal */
 export function script(text: string): Script {

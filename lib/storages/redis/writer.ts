@@ -11,25 +11,23 @@ import { stampAt } from './record.js';
 import { REMOVE, RENEW_ENTRY, WRITE } from './scripts.js';
 import type { ServerClock } from './server-clock.js';
 import type { Sight } from './read-batch.js';
+import { WriteBatches } from './write-batch.js';
 
 /** Writers of other processes that may get in before a change gives up. */
 const CHANGE_ATTEMPTS = 200;
-const SWEEP_EVERY = 16;
 
 /** How a write is to be conditional. */
 type Condition =
-  | { readonly mode: 'w'; readonly expected: '' }
   /** Under a lease, by its token. */
   | { readonly mode: 's'; readonly expected: string }
   /** While the entry and its nodes are as observed. */
   | { readonly mode: 'c'; readonly expected: string };
 
-const ALWAYS: Condition = { mode: 'w', expected: '' };
-
 /** Everything that changes one entry. Each is one script, so one round trip; `change` reads first. */
 export class Writer {
   /** Unique in the fleet with the counter behind it; epochs and stamps need no more. */
   readonly #source: string;
+  readonly #batches: WriteBatches;
   #made = 0;
 
   constructor(
@@ -39,6 +37,7 @@ export class Writer {
     readonly clock: ServerClock,
     readonly layout: Layout,
   ) {
+    this.#batches = new WriteBatches(commands, clock, () => this.token());
     this.#source = host.randomToken().replace(/[^\w-]/g, '_');
   }
 
@@ -47,11 +46,26 @@ export class Writer {
     return this.#source + (this.#made++).toString(36);
   }
 
+  /** Replaces whatever is there. */
+  put(place: Place, entry: NewEntry): Promise<void> {
+    const now = this.clock.now();
+    const { ttlMs, graceMs } = entry;
+    const envelope = asBuffer(this.reader.seal(place, entry, { storedAt: now, ttlMs, graceMs }));
+    const life = lifeOf(ttlMs + graceMs);
+    return this.#batches.put({
+      place,
+      score: score(now + ttlMs),
+      life,
+      tags: this.#tagsOf(entry),
+      envelope,
+    });
+  }
+
   /** `false`: the condition did not hold, and nothing was written. */
   async write(
     place: Place,
     entry: NewEntry,
-    condition: Condition = ALWAYS,
+    condition: Condition,
     remains?: StoredEntry,
   ): Promise<boolean> {
     const now = this.clock.now();
@@ -60,22 +74,9 @@ export class Writer {
       : now + entry.ttlMs;
     const ttlMs = remains ? remains.ttlMs : entry.ttlMs;
     const times = { storedAt: end === Infinity ? now : end - ttlMs, ttlMs, graceMs: entry.graceMs };
-    const life = lifeOf(end - now + entry.graceMs);
-    const tags = entry.tags.map((tag) => this.layout.tag(tag)).join(',');
-    const sweep = this.#made % SWEEP_EVERY === 0 ? '1' : '';
     const token = this.token();
-    const args: Argument[] = [
-      place.name,
-      condition.mode,
-      condition.expected,
-      now,
-      score(end),
-      life,
-      token,
-      token,
-      tags,
-      sweep,
-    ];
+    const args: Argument[] = [place.name, condition.mode, condition.expected, score(end)];
+    args.push(lifeOf(end - now + entry.graceMs), token, this.#tagsOf(entry));
     args.push(asBuffer(this.reader.seal(place, entry, times)));
     return (await this.commands.run(WRITE, place.scope, place.keys, args)) === 1;
   }
@@ -124,6 +125,10 @@ export class Writer {
     throw new StorageUnavailableError(
       `Redis: ${CHANGE_ATTEMPTS} other writers were faster on ${place.at.key} in scope ${place.at.scope}. Spread the writes over several keys.`,
     );
+  }
+
+  #tagsOf({ tags }: NewEntry): string {
+    return tags.length === 0 ? '' : tags.map((tag) => this.layout.tag(tag)).join(',');
   }
 
   async #backOff(attempt: number): Promise<void> {

@@ -13,8 +13,11 @@ export async function cli(port: number, ...command: string[]): Promise<string> {
 }
 
 /** One `redis-server` on a free loopback port, with nothing on disk. */
-export async function startRedis(args: readonly string[] = []): Promise<ServerProcess> {
-  const port = await freePort();
+export async function startRedis(
+  args: readonly string[] = [],
+  onPort?: number,
+): Promise<ServerProcess> {
+  const port = onPort ?? (await freePort());
   const program = findProgram('redis-server', 'redis-server');
   return startProcess(program, port, (folder) => [...basics(port, folder), ...args], isUp);
 }
@@ -147,7 +150,7 @@ async function startOneSentinel(masterPort: number): Promise<ServerProcess> {
 }
 
 async function isUp(port: number): Promise<boolean> {
-  return (await tryCli(port, 'ping')) === 'PONG';
+  return /^(PONG|NOAUTH)/.test((await tryCli(port, 'ping')) ?? '');
 }
 
 async function isInStep(port: number): Promise<boolean> {

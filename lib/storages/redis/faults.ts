@@ -1,0 +1,43 @@
+import { CacheError, StorageUnavailableError } from '../../core/errors.js';
+
+/** First word of a server's error, and what to do about it. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  NOAUTH: 'Give a password: in the URL, or as "password" in "options".',
+  WRONGPASS: 'Check the user name and the password.',
+  NOPERM:
+    'The ACL user needs the commands listed in docs/redis.md, on keys and channels that start with the prefix.',
+  READONLY: 'This server is a replica: connect to the master, or use "sentinel" or "cluster".',
+  OOM: 'The server is out of memory: raise maxmemory, or set maxmemory-policy to allkeys-lru.',
+  LOADING: 'The server is loading its data; it will answer when that is done.',
+  MASTERDOWN: 'This replica has lost its master and replica-serve-stale-data is off.',
+  CLUSTERDOWN: 'The Cluster has slots that nobody serves.',
+  CROSSSLOT: 'The server is a Cluster: give "cluster" (or a Cluster client).',
+  MOVED: 'The server is a Cluster: give "cluster" (or a Cluster client).',
+  ASK: 'The server is a Cluster: give "cluster" (or a Cluster client).',
+  TRYAGAIN: 'The slot is being moved to another server.',
+  WRONGTYPE:
+    'A key of this cache holds something that it did not write. Choose another "prefix", or remove that key.',
+  BUSY: 'A script that is not ours blocks the server.',
+};
+
+/** Any error as one of ours, with what to do about it and without the command that caused it. */
+export function faultOf(error: unknown): CacheError {
+  if (error instanceof CacheError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  const word = /\b[A-Z]{3,}\b/.exec(text)?.[0] ?? '';
+  const remedy = Object.hasOwn(REMEDIES, word) ? ` ${REMEDIES[word]}` : '';
+  // The client's error carries the command, and with it the value: only its text goes on.
+  return new StorageUnavailableError(`Redis: ${shortened(text)}.${remedy}`, {
+    cause: withoutCommand(error, text),
+  });
+}
+
+function withoutCommand(error: unknown, text: string): Error {
+  const cause = new Error(shortened(text));
+  if (error instanceof Error) cause.name = error.name;
+  return cause;
+}
+
+function shortened(text: string): string {
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+}
