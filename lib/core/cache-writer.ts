@@ -196,6 +196,17 @@ export class CacheWriter {
     return fallback;
   }
 
+  /**
+   * What a failed read comes to. Stored bytes that cannot be read any more are a reported miss; other faults too, unless
+   * `mayThrow` and the cache was told to throw.
+   */
+  missOn(error: unknown, at: EntryAddress, mayThrow: boolean): undefined {
+    const isUnreadable = error instanceof CacheError && error.code === 'SERIALIZATION';
+    if (mayThrow && !isUnreadable) return this.degrade('read', error, undefined, at);
+    this.#report('read', error, at, undefined);
+    return undefined;
+  }
+
   async #finishSet(written: Promise<boolean>, at: EntryAddress): Promise<void> {
     try {
       if (await written) this.state.onWrite(at.key, at.scope);

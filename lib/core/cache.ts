@@ -181,7 +181,10 @@ export class Cache {
     }
   }
 
-  /** {@link getOrSet}, telling also where the value came from. Decorators and `Cache-Status` are built on it. */
+  /**
+   * {@link getOrSet}, telling also where the value came from. Decorators and `Cache-Status` are built on it, so a failed
+   * read is a miss here whatever `onStorageError` says: a storage fault never fails a decorated call (P12).
+   */
   async getOrSetDetailed<T = unknown>(
     key: CacheKey,
     loader: Loader<T>,
@@ -189,12 +192,11 @@ export class Cache {
   ): Promise<LoadReport<T>> {
     const at = this.#addressOf(key, options);
     const settings = loadSettings(this.#options.defaults, options);
-    return (await this.#readThrough(
-      this.#storage.read(at, settings.tiers),
-      at,
-      loader,
-      settings,
-    )) as LoadReport<T>;
+    const found = this.#storage.read(at, settings.tiers);
+    const entry = isPromise(found)
+      ? found.catch((error: unknown) => this.#writer.missOn(error, at, false))
+      : found;
+    return (await this.#readThrough(entry, at, loader, settings)) as LoadReport<T>;
   }
 
   /** Removes an entry; `true` only when it was live. */
@@ -573,7 +575,7 @@ export class Cache {
     at: EntryAddress,
   ): Promise<StoredEntry | undefined> {
     if (!isPromise(found)) return Promise.resolve(found);
-    return found.catch((error: unknown) => this.#writer.degrade('read', error, undefined, at));
+    return found.catch((error: unknown) => this.#writer.missOn(error, at, true));
   }
 
   #wallTime(monotonic: number): number {

@@ -73,6 +73,14 @@ export class CacheRegistry {
   }
 
   /**
+   * Waits until every cache's storage is usable, or known to be away.
+   * @throws StorageUnavailableError when a storage was told to fail fast and is not there
+   */
+  async ready(): Promise<void> {
+    await Promise.all(this.all.map((cache) => cache.ready()));
+  }
+
+  /**
    * Closes every cache, once. Waits at most `deadlineMs` for them.
    * @returns what went wrong, one line for each; empty when all closed in time
    */

@@ -101,8 +101,9 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
   }
 
   /** @internal called by Nest */
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
     this.explorer.check(this.runner);
+    await this.registry.ready();
   }
 
   /** @internal called by Nest, when the server has stopped listening */
