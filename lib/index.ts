@@ -78,6 +78,7 @@ export {
   type MemoryStorageOptions,
   type ScopeLimits,
 } from './storages/memory/index.js';
+export { tieredStorage, type TieredStorageOptions } from './storages/tiered/index.js';
 export { lru } from './core/eviction/lru.js';
 export { maxItems } from './core/eviction/max-items.js';
 export { timeToLive } from './core/eviction/time-to-live.js';
