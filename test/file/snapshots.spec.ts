@@ -1,9 +1,8 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fromEnvironment, inspectSnapshot, readSnapshot, Snapshots, writeSnapshot } from 'nestjs-scoped-cache/file';
 import { ManualClock } from 'nestjs-scoped-cache/testing';
-import { at, collect, entry, Folder, makeHost, memoryStore, scope, type TestHost } from '../support/file/store.js';
+import { at, busyStretches, collect, entry, Folder, makeHost, memoryStore, scope, type TestHost } from '../support/file/store.js';
 
 const ALICE = { org: 'o1', user: 'alice' };
 let folder: Folder;
@@ -246,19 +245,15 @@ describe('size', () => {
     const real = makeHost();
     const store = memoryStore(real);
     for (let n = 0; n < COUNT; n++) await store.write(at(`k${n}`), entry({ id: n, name: `name ${n}`, tags: ['a', 'b'] }));
-    const delay = monitorEventLoopDelay({ resolution: 1 });
     globalThis.gc?.();
-    delay.enable();
     const snapshots = new Snapshots(store, real, { file });
-    expect(await snapshots.dump()).toBe(true);
-    const dumpMs = delay.percentile(99.9) / 1e6;
-    delay.reset();
+    const dump = await busyStretches(async () => expect(await snapshots.dump()).toBe(true));
     const other = memoryStore(real);
-    expect(await new Snapshots(other, real, { file }).restore()).toMatchObject({ restored: COUNT });
-    const restoreMs = delay.percentile(99.9) / 1e6;
-    // The highest value is often a garbage collection or another program; the figures name it.
-    console.info(`dump p99.9 ${dumpMs.toFixed(1)} ms, restore p99.9 ${restoreMs.toFixed(1)} ms, highest ${(delay.max / 1e6).toFixed(1)} ms`);
-    expect(dumpMs).toBeLessThan(20);
-    expect(restoreMs).toBeLessThan(20);
+    const restoring = async (): Promise<void> => expect(await new Snapshots(other, real, { file }).restore()).toMatchObject({ restored: COUNT });
+    const restore = await busyStretches(restoring);
+    // The longest is now and then a garbage collection of the whole heap, which is nobody's doing here.
+    console.info(`busy at a time, p99.9 and longest: dump ${dump.p999} and ${dump.longest} ms, restore ${restore.p999} and ${restore.longest} ms`);
+    expect(dump.p999).toBeLessThan(20);
+    expect(restore.p999).toBeLessThan(20);
   }, 120_000);
 });

@@ -88,3 +88,24 @@ export class Folder {
     rmSync(this.path, { recursive: true, force: true });
   }
 }
+
+/**
+ * How long the event loop was kept busy at a time while `work` ran, in ms of processor time: on a machine that others use
+ * as well, the clock on the wall mostly tells how busy they are.
+ */
+export async function busyStretches(work: () => Promise<unknown>): Promise<{ readonly longest: number; readonly p999: number }> {
+  const stretches: number[] = [];
+  let isOver = false;
+  let before = process.cpuUsage();
+  const tick = (): void => {
+    const { user, system } = process.cpuUsage(before);
+    stretches.push((user + system) / 1_000);
+    before = process.cpuUsage();
+    if (!isOver) setImmediate(tick);
+  };
+  setImmediate(tick);
+  await work();
+  isOver = true;
+  stretches.sort((one, other) => one - other);
+  return { longest: stretches.at(-1)!, p999: stretches[Math.floor(stretches.length * 0.999)]! };
+}
