@@ -3,7 +3,7 @@
  * per sender: whoever uses it numbers its messages and notices gaps.
  */
 export interface CacheBus {
-  /** Starts listening. Never throws for a bus that is away: it connects when it can, and says so by `onUp`. */
+  /** Starts listening. Never throws for a bus that is away: it connects when it can, and says so by `onUp`, at any time. */
   open(channel: string, handlers: BusHandlers): BusConnection;
 }
 

@@ -63,7 +63,8 @@ export class EvictionJournal {
       if (record.kind === 'key') await storage.remove(record.at);
       else if (record.kind === 'scope') await storage.evictScope(record.scope);
       else await storage.evictTags(record.scope, record.tags);
-      this.#records.delete(id);
+      // Asked for again meanwhile, it is another record: what it should remove may have come after this.
+      if (this.#records.get(id) === record) this.#records.delete(id);
       replayed++;
     }
     return replayed;

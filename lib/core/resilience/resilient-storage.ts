@@ -1,5 +1,5 @@
 import type { NewEntry, StoredEntry } from '../entry.js';
-import { CacheError } from '../errors.js';
+import { CacheError, StorageUnavailableError } from '../errors.js';
 import { isPromise } from '../guard.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../scope.js';
 import type {
@@ -133,15 +133,22 @@ export class ResilientStorage implements OpenStorage {
       }
     };
     try {
-      await this.#beforeCall('change');
-      const result = await deadline.race(Promise.resolve(this.inner.change(at, timed)));
+      this.#breaker.admit('change');
+      const act = (): Promise<ChangeResult> =>
+        deadline.race(Promise.resolve(this.inner.change(at, timed)));
+      const result =
+        this.#journal.size > 0
+          ? await this.#afterReplay('change', () => act, this.timeoutMs).then((start) => start())
+          : await act();
       this.#breaker.succeeded();
       return result;
     } catch (error) {
       deadline.pause();
       if (ownError) throw ownError.error;
-      this.#journal.addKey(at);
-      this.#armReplay();
+      if (isStorageFault(error)) {
+        this.#journal.addKey(at);
+        this.#armReplay();
+      }
       throw this.#noteFailure(error);
     }
   }
@@ -263,9 +270,13 @@ export class ResilientStorage implements OpenStorage {
   }
 
   async #guard<T>(during: string, work: () => Awaitable<T>, factor = 1): Promise<T> {
-    await this.#beforeCall(during);
+    this.#breaker.admit(during);
+    const ms = this.timeoutMs * factor;
     try {
-      const result = await this.#timed(during, work(), this.timeoutMs * factor);
+      const result =
+        this.#journal.size > 0
+          ? await this.#afterReplay(during, work, ms)
+          : await this.#timed(during, work(), ms);
       this.#breaker.succeeded();
       return result;
     } catch (error) {
@@ -280,10 +291,19 @@ export class ResilientStorage implements OpenStorage {
       : withDeadline(this.host.clock, ms, during, work);
   }
 
-  /** Nothing passes while the breaker is open, or before the journal is delivered. */
-  #beforeCall(during: string): Promise<void> | undefined {
-    this.#breaker.admit(during);
-    return this.#journal.size > 0 ? this.#replay() : undefined;
+  /** Nothing is let through before the journal is delivered, nor when its caller has given up waiting for that. */
+  async #afterReplay<T>(during: string, work: () => Awaitable<T>, ms: number): Promise<T> {
+    let isLate = false;
+    const attempt = async (): Promise<T> => {
+      await this.#replay();
+      if (isLate) throw new StorageUnavailableError(`${during} was given up before it was tried.`);
+      return work();
+    };
+    try {
+      return await withDeadline(this.host.clock, ms, during, attempt());
+    } finally {
+      isLate = true;
+    }
   }
 
   #replay(): Promise<void> {
@@ -333,6 +353,6 @@ export class ResilientStorage implements OpenStorage {
 }
 
 /** Everything but the caller's own mistakes, which carry other codes. */
-function isStorageFault(error: unknown): boolean {
+export function isStorageFault(error: unknown): boolean {
   return !(error instanceof CacheError) || error.code === 'STORAGE_UNAVAILABLE';
 }

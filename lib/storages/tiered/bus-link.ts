@@ -25,18 +25,21 @@ interface Peer {
  * This node's place on the bus, and its judgement of whether it has heard everything (P6).
  *
  * Every change carries the sender's running number, every beat the latest number, so a lost message shows at the next
- * beat. A node hears its own beats: when these stop coming, its ear is gone, whatever the connection says. A peer that
- * falls silent without a goodbye may have died between changing the far tier and saying so. In all these cases
- * `trustedSince` moves to now: what the near tier took in before must be checked against the far tier once.
+ * beat. A node hears its own beats: when these stop coming, or come late, its ear is gone, whatever the connection says. A
+ * peer that falls silent without a goodbye may have died between changing the far tier and saying so. In all these cases
+ * `trustedSince` moves to now: what the near tier took in before must be checked against the far tier once, and what is
+ * on its way there must not arrive.
  */
 export class BusLink {
   readonly #node: string;
-  readonly #connection: BusConnection;
+  /** Unset only while `open` runs. */
+  readonly #connection: BusConnection | undefined;
   readonly #peers = new Map<string, Peer>();
   /** Messages handed to the bus and not confirmed, for `close` to wait for. */
   readonly #sending = new Set<Promise<void>>();
   #seq = 0;
   #isUp = false;
+  /** When the latest beat that came back was sent. */
   #heardSelfAt = -Infinity;
   #trustedSince = Infinity;
   #stopBeat: (() => void) | undefined;
@@ -49,6 +52,8 @@ export class BusLink {
     readonly host: StorageHost,
     readonly beatMs: number,
     readonly onChange: (change: Change) => void,
+    /** Something may have been missed. */
+    readonly onDoubt: () => void,
   ) {
     this.#node = host.randomToken();
     this.#connection = bus.open(channel, {
@@ -56,16 +61,21 @@ export class BusLink {
       onUp: () => this.#up(),
       onDown: (reason) => this.#down(reason),
     });
+    if (this.#isUp) this.#send(this.#seq, 'beat');
     this.#beat();
   }
 
   /**
-   * Monotonic ms: what was taken in since then, nothing has been missed about. `Infinity` while this node cannot know.
+   * Whether nothing can have been missed about what was taken in at `storedAt`. Not even what was taken in within the very
+   * millisecond of the doubt is trusted: which came first, nobody can tell.
    */
-  trustedSince(now: number): number {
-    return this.#isUp && now - this.#heardSelfAt <= this.beatMs * BEATS_MISSED
-      ? this.#trustedSince
-      : Infinity;
+  isTrusted(storedAt: number, now: number): boolean {
+    return storedAt > this.#trustedSince && this.#hears(now);
+  }
+
+  /** The last moment known at which nothing had been missed about what was taken in at `storedAt`. */
+  vouchedUntil(storedAt: number): number {
+    return storedAt > this.#trustedSince ? Math.max(storedAt, this.#heardSelfAt) : storedAt;
   }
 
   /** Tells the others. Does not wait: a message that gets lost is noticed by its missing number. */
@@ -88,21 +98,22 @@ export class BusLink {
     this.#stopBeat?.();
     this.#send(this.#seq, 'goodbye');
     await Promise.all(this.#sending);
-    await this.#connection.close();
+    await this.#connection?.close();
   }
 
   #hear(text: string): void {
     const message = decodeMessage(text, this.host.scopes);
     if (!message || this.#isClosed) return;
     const now = this.host.clock.monotonic();
-    if (message.node === this.#node) return this.#hearSelf(now);
+    if (message.node === this.#node) return this.#hearSelf(message.sentAt, now);
     if (typeof message.what !== 'string') this.onChange(message.what);
     this.#judge(message, now);
   }
 
-  #hearSelf(now: number): void {
+  #hearSelf(sentAt: number | undefined, now: number): void {
+    if (sentAt === undefined) return;
     if (now - this.#heardSelfAt > this.beatMs * BEATS_MISSED) this.#distrust();
-    this.#heardSelfAt = now;
+    this.#heardSelfAt = Math.max(this.#heardSelfAt, sentAt);
   }
 
   /** Whether anything of this peer's was missed. */
@@ -141,9 +152,18 @@ export class BusLink {
     });
   }
 
-  /** Twice as patient as with ourselves: a peer's timers may be late while its messages are fine. */
+  #hears(now: number): boolean {
+    return this.#isUp && now - this.#heardSelfAt <= this.beatMs * BEATS_MISSED;
+  }
+
+  /**
+   * Twice as patient as with ourselves: a peer's timers may be late while its messages are fine. While we are deaf, their
+   * silence says nothing, and hearing again brings a doubt of its own.
+   */
   #noteSilentPeers(): void {
-    const before = this.host.clock.monotonic() - this.beatMs * BEATS_MISSED * 2;
+    const now = this.host.clock.monotonic();
+    if (!this.#hears(now)) return;
+    const before = now - this.beatMs * BEATS_MISSED * 2;
     for (const [node, { heardAt }] of this.#peers) {
       if (heardAt >= before) continue;
       this.#peers.delete(node);
@@ -156,7 +176,7 @@ export class BusLink {
     const silentMs = this.host.clock.monotonic() - this.#heardSelfAt;
     if (!this.#isUp || silentMs < this.beatMs * RESET_AFTER_BEATS) return;
     this.#heardSelfAt = this.host.clock.monotonic() - this.beatMs * (BEATS_MISSED + 1);
-    this.#connection.reset?.();
+    this.#connection?.reset?.();
   }
 
   #noteGap(): void {
@@ -166,16 +186,20 @@ export class BusLink {
 
   #distrust(): void {
     this.#trustedSince = this.host.clock.monotonic();
+    this.onDoubt();
   }
 
   #send(seq: number, what: Change | Signal): void {
-    const sending = this.#connection
-      .publish(encodeMessage({ node: this.#node, seq, what }))
-      .catch((error: unknown) => {
-        // A beat that fails is no news of its own: hearing ourselves no more will tell.
-        if (what !== 'beat')
-          this.host.listener.onFault?.({ during: 'announce', storage: 'tiered', error });
-      });
+    if (!this.#connection) return;
+    const message = { node: this.#node, seq, what };
+    const text = encodeMessage(
+      what === 'beat' ? { ...message, sentAt: this.host.clock.monotonic() } : message,
+    );
+    const sending = this.#connection.publish(text).catch((error: unknown) => {
+      // A beat that fails is no news of its own: hearing ourselves no more will tell.
+      if (what !== 'beat')
+        this.host.listener.onFault?.({ during: 'announce', storage: 'tiered', error });
+    });
     this.#sending.add(sending);
     void sending.finally(() => this.#sending.delete(sending));
   }

@@ -17,11 +17,13 @@ export interface BusMessage {
   readonly node: string;
   readonly seq: number;
   readonly what: Change | Signal;
+  /** When a beat was sent, on its sender's own monotonic clock: tells the sender how late it hears, and others nothing. */
+  readonly sentAt?: number;
 }
 
 /** As JSON: `[node, seq, kind, …]`. */
-export function encodeMessage({ node, seq, what }: BusMessage): string {
-  if (typeof what === 'string') return JSON.stringify([node, seq, what]);
+export function encodeMessage({ node, seq, what, sentAt }: BusMessage): string {
+  if (typeof what === 'string') return JSON.stringify([node, seq, what, sentAt]);
   switch (what.kind) {
     case 'keys':
       return JSON.stringify([node, seq, 'keys', what.at.map(({ scope, key }) => [scope.id, key])]);
@@ -51,7 +53,10 @@ export function decodeMessage(text: string, scopes: ScopeTree): BusMessage | und
   const [node, seq, kind, first, second] = fields as unknown[];
   if (typeof node !== 'string' || !Number.isSafeInteger(seq) || typeof kind !== 'string')
     return undefined;
-  return { node, seq: seq as number, what: contentOf(kind, first, second, scopes) };
+  const what = contentOf(kind, first, second, scopes);
+  return typeof first === 'number' && what === 'beat'
+    ? { node, seq: seq as number, what, sentAt: first }
+    : { node, seq: seq as number, what };
 }
 
 function contentOf(

@@ -6,7 +6,9 @@ import type { EntryAddress, Lease, Leases } from '../../core/storage.js';
 export interface NearFills {
   begin(at: EntryAddress): Flight<void>;
   fill(fill: Flight<void>, entry: StoredEntry): void;
-  keep(fill: Flight<void>, entry: NewEntry): void;
+  /** @param sentAt monotonic ms before the far tier was asked: its entry's life began no earlier */
+  keep(fill: Flight<void>, entry: NewEntry, sentAt: number): void;
+  now(): number;
   end(fill: Flight<void>): void;
 }
 
@@ -36,8 +38,9 @@ export function tieredLeases(far: Leases, near: NearFills): Leases {
     async store(lease, entry) {
       const { far: granted, fill } = lease as TieredLease;
       try {
+        const sentAt = near.now();
         const stored = await far.store(granted, entry);
-        if (stored) near.keep(fill, entry);
+        if (stored) near.keep(fill, entry, sentAt);
         return stored;
       } finally {
         near.end(fill);

@@ -1,9 +1,9 @@
 import type { CacheBus } from '../../core/bus.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
-import { InvalidOptionsError, StorageUnavailableError } from '../../core/errors.js';
+import { InvalidOptionsError } from '../../core/errors.js';
 import { Flights, type Flight } from '../../core/flights.js';
 import { isPromise } from '../../core/guard.js';
-import { ResilientStorage } from '../../core/resilience/resilient-storage.js';
+import { isStorageFault, ResilientStorage } from '../../core/resilience/resilient-storage.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
 import type {
   Awaitable,
@@ -36,6 +36,7 @@ export class TieredStore implements OpenStorage {
   readonly isLocal = true;
   readonly leases?: Leases;
   readonly #far: OpenStorage;
+  readonly #admit: (value: unknown, where: string) => unknown;
   readonly #link: BusLink | undefined;
   /** Copies from far to near under way. A change to their place meanwhile voids them (P5). */
   readonly #fills = new Flights<void>();
@@ -55,14 +56,26 @@ export class TieredStore implements OpenStorage {
     this.type = `${near.type}+${opened.type}`;
     const channel = `${host.digest(host.namespace).slice(0, 32)}`;
     this.#link =
-      bus && new BusLink(bus, channel, host, limits.heartbeatMs, (change) => this.#hear(change));
+      bus &&
+      new BusLink(
+        bus,
+        channel,
+        host,
+        limits.heartbeatMs,
+        (change) => this.#hear(change),
+        () => this.#fills.voidScope(GLOBAL_SCOPE),
+      );
+    const { admit } = host;
+    // Values made from bytes are not in the form yet in which this cache keeps values (frozen, say).
+    this.#admit = opened.holds === 'bytes' && admit ? admit : (value) => value;
     const announced = new AnnouncingStorage(opened, (change) => this.#link?.announce(change));
     this.#far = new ResilientStorage(announced, host, host.timeoutMs ?? TIMEOUT_MS);
     if (this.#far.leases)
       this.leases = tieredLeases(this.#far.leases, {
         begin: (at) => this.#beginFill(at),
         fill: (fill, entry) => this.#fill(fill, entry),
-        keep: (fill, entry) => this.#keep(fill, entry),
+        keep: (fill, entry, sentAt) => this.#keep(fill, entry, sentAt),
+        now: () => this.host.clock.monotonic(),
         end: (fill) => this.#fills.end(fill),
       });
   }
@@ -95,8 +108,10 @@ export class TieredStore implements OpenStorage {
         (index, nth) => (copies[index] = this.#takeIn(fills[nth]!, entries[nth], options)),
       );
     } catch (error) {
-      if (!missing.every((index) => copies[index] && this.#mayServeAway(copies[index])))
-        throw error;
+      const serves = missing.every((index, nth) =>
+        this.#servesAway(fills[nth]!, copies[index], error),
+      );
+      if (!serves) throw error;
     } finally {
       for (const fill of fills) this.#fills.end(fill);
     }
@@ -104,15 +119,19 @@ export class TieredStore implements OpenStorage {
   }
 
   async write(at: EntryAddress, entry: NewEntry, options?: WriteOptions): Promise<boolean> {
-    if (options?.skipFar === true) return this.near.write(at, entry, options);
+    if (options?.skipFar === true) {
+      this.#fills.voidKey(at);
+      return this.near.write(at, entry, options);
+    }
     this.#dropKey(at);
     const fill = this.#beginFill(at);
+    const sentAt = this.host.clock.monotonic();
     try {
       const written = await this.#far.write(at, entry, options);
       // Ends here, so that dropping what reads copied meanwhile does not void this write's own, newest copy.
       this.#fills.end(fill);
       this.#dropKey(at);
-      if (written && options?.skipNear !== true) this.#keep(fill, entry);
+      if (written && options?.skipNear !== true) this.#keep(fill, entry, sentAt);
       return written;
     } catch (error) {
       this.#fills.end(fill);
@@ -125,11 +144,27 @@ export class TieredStore implements OpenStorage {
     items: readonly (readonly [EntryAddress, NewEntry])[],
     options?: WriteOptions,
   ): Promise<void> {
-    const at = items.map(([one]) => one);
-    await this.#around(
-      () => at.forEach((one) => this.#dropKey(one)),
-      () => this.#far.writeMany(items, options),
-    );
+    if (options?.skipFar === true) {
+      for (const [at] of items) this.#fills.voidKey(at);
+      await this.near.writeMany(items, options);
+      return;
+    }
+    for (const [at] of items) this.#dropKey(at);
+    const fills = items.map(([at]) => this.#beginFill(at));
+    const sentAt = this.host.clock.monotonic();
+    const settle = (): void => {
+      for (const fill of fills) this.#fills.end(fill);
+      for (const [at] of items) this.#dropKey(at);
+    };
+    try {
+      await this.#far.writeMany(items, options);
+    } catch (error) {
+      settle();
+      throw error;
+    }
+    settle();
+    if (options?.skipNear !== true)
+      items.forEach(([, entry], index) => this.#keep(fills[index]!, entry, sentAt));
   }
 
   remove(at: EntryAddress): Promise<boolean> {
@@ -226,16 +261,20 @@ export class TieredStore implements OpenStorage {
   }
 
   async close(): Promise<void> {
-    await this.near.close();
-    await this.#far.close();
-    await this.#link?.close();
+    try {
+      await this.near.close();
+      await this.#far.close();
+    } finally {
+      // Last, because closing the far tier may replay evictions, which are announced.
+      await this.#link?.close();
+    }
   }
 
   /** Whether nothing can have been missed about a near copy since it was made. */
   #isTrusted(copy: StoredEntry): boolean {
     const now = this.host.clock.monotonic();
     if (now - copy.storedAt >= this.limits.nearMs) return false;
-    return this.#link === undefined || copy.storedAt >= this.#link.trustedSince(now);
+    return this.#link === undefined || this.#link.isTrusted(copy.storedAt, now);
   }
 
   #judge(
@@ -255,22 +294,18 @@ export class TieredStore implements OpenStorage {
     try {
       return this.#takeIn(fill, await this.#far.read(at, options), options);
     } catch (error) {
-      if (
-        copy &&
-        this.#mayServeAway(copy) &&
-        !fill.isVoid &&
-        error instanceof StorageUnavailableError
-      )
-        return copy;
+      if (this.#servesAway(fill, copy, error)) return copy;
       throw error;
     } finally {
       this.#fills.end(fill);
     }
   }
 
-  /** While the far tier is away, a near value is the best there is, for a while. */
-  #mayServeAway(copy: StoredEntry): boolean {
-    return this.host.clock.monotonic() - copy.storedAt < this.limits.awayMs;
+  /** While the far tier is away, a near value is the best there is, for a while; unless it was changed here meanwhile. */
+  #servesAway(fill: Flight<void>, copy: StoredEntry | undefined, error: unknown): boolean {
+    if (copy === undefined || fill.isFencedFor(copy.tags) || !isStorageFault(error)) return false;
+    const vouchedUntil = this.#link?.vouchedUntil(copy.storedAt) ?? copy.storedAt;
+    return this.host.clock.monotonic() - vouchedUntil < this.limits.awayMs;
   }
 
   #takeIn(
@@ -278,14 +313,22 @@ export class TieredStore implements OpenStorage {
     entry: StoredEntry | undefined,
     options: ReadOptions | undefined,
   ): StoredEntry | undefined {
-    if (options?.peek === true || options?.skipNear === true) return entry;
-    if (entry === undefined) void this.near.remove(fill.at);
-    else this.#fill(fill, entry);
-    return entry;
+    const admitted = entry && this.#admitted(fill.at, entry);
+    if (options?.peek === true || options?.skipNear === true) return admitted;
+    if (admitted === undefined) void this.near.remove(fill.at);
+    else this.#fill(fill, admitted);
+    return admitted;
   }
 
-  #keep(fill: Flight<void>, entry: NewEntry): void {
-    if (!fill.isFencedFor(entry.tags)) this.#writeNear(fill.at, entry);
+  #admitted(at: EntryAddress, entry: StoredEntry): StoredEntry {
+    const value = this.#admit(entry.value, at.key);
+    return value === entry.value ? entry : { ...entry, value };
+  }
+
+  /** The near copy's life begins when the far tier was asked, so that it cannot end later than the far entry's. */
+  #keep(fill: Flight<void>, entry: NewEntry, sentAt: number): void {
+    const ttlMs = entry.ttlMs - (this.host.clock.monotonic() - sentAt);
+    if (ttlMs > 0 && !fill.isFencedFor(entry.tags)) this.#writeNear(fill.at, { ...entry, ttlMs });
   }
 
   #beginFill(at: EntryAddress): Flight<void> {
