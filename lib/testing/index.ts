@@ -1,5 +1,8 @@
 // Contract suites for parts of one's own; they bind no test runner
 export { storageContract, type StorageContractOptions } from './storage-contract.js';
+export { evictionRuleContract, type EvictionRuleContractOptions } from './rule-contract.js';
+export { serializerContract, type SerializerContractOptions } from './serializer-contract.js';
+export { scopeResolverContract, type ScopeResolverContractOptions } from './resolver-contract.js';
 export type { ContractOptions, ContractRunner } from './runner.js';
 export { ContractViolation } from './assertions.js';
 
