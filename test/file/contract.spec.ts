@@ -38,7 +38,9 @@ describe('S1 life', () => {
 
   it('S1 P7 the times of an entry are on the monotonic scale of whoever reads it', async () => {
     const clock = new ManualClock();
-    await folder.store({}, makeHost({ clock })).write(at('a'), entry('x', { ttlMs: 5_000, graceMs: 1_000 }));
+    await folder
+      .store({}, makeHost({ clock }))
+      .write(at('a'), entry('x', { ttlMs: 5_000, graceMs: 1_000 }));
     const other = new ManualClock(clock.now() + 2_000);
     const read = await folder.store({}, makeHost({ clock: other })).read(at('a'));
     expect(read).toMatchObject({ freshUntil: 3_000, staleUntil: 4_000, ttlMs: 5_000 });
@@ -87,7 +89,11 @@ describe('S1 life', () => {
     await store.write(at('other', ALICE), entry(3));
     clock.advance(10);
     expect(await store.expire(scope({ org: 'o1' }), ['t'])).toBe(2);
-    expect(await store.read(at('graced', ALICE))).toMatchObject({ value: 1, freshUntil: 10, staleUntil: 1_010 });
+    expect(await store.read(at('graced', ALICE))).toMatchObject({
+      value: 1,
+      freshUntil: 10,
+      staleUntil: 1_010,
+    });
     expect(await store.read(at('plain', ALICE))).toBeUndefined();
     expect(await store.count(scope())).toBe(1);
   });
@@ -96,7 +102,8 @@ describe('S1 life', () => {
 describe('S2 P1 isolation', () => {
   it('S2 CA-27 CA-28 CA-29 evicting a scope takes its subtree and nothing else', async () => {
     const store = folder.store();
-    for (const one of [{ org: 'o1' }, ALICE, BOB, EVE, { ...ALICE, session: 's' }]) await store.write(at('k', one), entry(one));
+    for (const one of [{ org: 'o1' }, ALICE, BOB, EVE, { ...ALICE, session: 's' }])
+      await store.write(at('k', one), entry(one));
     await store.write(at('k'), entry('global'));
     expect(await store.evictScope(scope(ALICE))).toBe(2);
     expect((await store.read(at('k', BOB)))?.value).toEqual(BOB);
@@ -109,7 +116,24 @@ describe('S2 P1 isolation', () => {
 
   it('S2 P4 PC-21 keys that look like paths, differ by case, or hold anything are different keys', async () => {
     const store = folder.store();
-    const keys = ['../x', '/etc/passwd', 'a\0b', 'é'.repeat(300), 'e\u0301'.repeat(300), 'CON', 'A', 'a', '.', '..', '\ud800', '\udfff', '{x}', '*', '__proto__', '😀'];
+    const keys = [
+      '../x',
+      '/etc/passwd',
+      'a\0b',
+      'é'.repeat(300),
+      'e\u0301'.repeat(300),
+      'CON',
+      'A',
+      'a',
+      '.',
+      '..',
+      '\ud800',
+      '\udfff',
+      '{x}',
+      '*',
+      '__proto__',
+      '😀',
+    ];
     for (const key of keys) {
       await store.write(at(key), entry(key));
       await store.write(at(key, { org: key }), entry(`org ${key}`));
@@ -170,15 +194,18 @@ describe('S3 P5 nothing older', () => {
     expect(files().filter((name) => name.endsWith('.lease'))).toEqual([]);
   });
 
-  it.each(voiding.slice(0, 5))('S3 P5 a refresh that began before %s is not stored', async (_, act) => {
-    const store = folder.store();
-    await store.write(at('k', ALICE), entry('first', { tags: ['t'] }));
-    const answer = await store.leases.acquire(at('k', ALICE), 10_000, true);
-    if (answer.kind !== 'leased') throw new Error(answer.kind);
-    await act(store);
-    expect(await store.leases.store(answer.lease, entry('old', { tags: ['t'] }))).toBe(false);
-    expect((await store.read(at('k', ALICE)))?.value).not.toBe('old');
-  });
+  it.each(voiding.slice(0, 5))(
+    'S3 P5 a refresh that began before %s is not stored',
+    async (_, act) => {
+      const store = folder.store();
+      await store.write(at('k', ALICE), entry('first', { tags: ['t'] }));
+      const answer = await store.leases.acquire(at('k', ALICE), 10_000, true);
+      if (answer.kind !== 'leased') throw new Error(answer.kind);
+      await act(store);
+      expect(await store.leases.store(answer.lease, entry('old', { tags: ['t'] }))).toBe(false);
+      expect((await store.read(at('k', ALICE)))?.value).not.toBe('old');
+    },
+  );
 
   it('S3 P5 a lease survives the eviction of tags that its result does not carry', async () => {
     const store = folder.store();
@@ -204,7 +231,9 @@ describe('S3 P5 nothing older', () => {
 
   it('S3 writes that race with evictions neither fail nor leave anything behind', async () => {
     const store = folder.store();
-    const writes = Array.from({ length: 200 }, (_, index) => store.write(at(`k${index}`, ALICE), entry(index)));
+    const writes = Array.from({ length: 200 }, (_, index) =>
+      store.write(at(`k${index}`, ALICE), entry(index)),
+    );
     for (let round = 0; round < 10; round++) await store.evictScope(scope({ org: 'o1' }));
     await Promise.all(writes);
     await store.evictScope(scope());
@@ -228,7 +257,9 @@ describe('S4 values', () => {
 
   it('S4 PC-21 empty and large values, and bytes at every size around the first read', async () => {
     const store = folder.store();
-    for (const size of [0, 1, 3_900, 3_990, 4_000, 4_010, 4_040, 4_050, 4_096, 4_097, 8_192, 1_048_576]) {
+    for (const size of [
+      0, 1, 3_900, 3_990, 4_000, 4_010, 4_040, 4_050, 4_096, 4_097, 8_192, 1_048_576,
+    ]) {
       const value = Buffer.alloc(size, 'x').toString();
       await store.write(at('k'), entry(value));
       expect((await store.read(at('k')))?.value).toBe(value);
@@ -251,7 +282,10 @@ describe('S4 values', () => {
 
   it('S4 several at once, in order', async () => {
     const store = folder.store();
-    await store.writeMany([[at('a'), entry(1)], [at('b', ALICE), entry(2)]]);
+    await store.writeMany([
+      [at('a'), entry(1)],
+      [at('b', ALICE), entry(2)],
+    ]);
     const read = await store.readMany([at('b', ALICE), at('none'), at('a')]);
     expect(read.map((one) => one?.value)).toEqual([2, undefined, 1]);
     expect(await store.removeMany([at('a'), at('none'), at('b', ALICE)])).toBe(2);
@@ -263,20 +297,27 @@ describe('S5 counts and listings', () => {
     const clock = new ManualClock();
     const host = makeHost({ clock });
     const store = folder.store({}, host);
-    for (let index = 0; index < 5; index++) await store.write(at(`k${index}`, ALICE), entry(index, { ttlMs: index < 3 ? 1_000 : 9_000 }));
+    for (let index = 0; index < 5; index++)
+      await store.write(at(`k${index}`, ALICE), entry(index, { ttlMs: index < 3 ? 1_000 : 9_000 }));
     await store.write(at('top'), entry('top'));
     clock.advance(1_000);
     expect(await store.count(scope())).toBe(3);
     expect(await store.count(scope(ALICE))).toBe(2);
     const listed = await collect(store.list(scope({ org: 'o1' }), { deep: true }));
-    expect(listed.map((line) => [line.address.key, line.address.scope.id, line.entry.value]).sort()).toEqual([
+    expect(
+      listed.map((line) => [line.address.key, line.address.scope.id, line.entry.value]).sort(),
+    ).toEqual([
       ['k3', 'org:o1/user:alice', 3],
       ['k4', 'org:o1/user:alice', 4],
     ]);
     expect(await collect(store.list(scope({ org: 'o1' }), { deep: false }))).toEqual([]);
     expect(await store.removeExpired()).toBe(3);
     expect(await store.removeExpired()).toBe(0);
-    expect(host.listener.removals).toEqual([['expired', 1], ['expired', 1], ['expired', 1]]);
+    expect(host.listener.removals).toEqual([
+      ['expired', 1],
+      ['expired', 1],
+      ['expired', 1],
+    ]);
   });
 
   it('S5 RC-18 RC-19 RC-20 removes what was idle for longer, strictly; a read keeps an entry', async () => {
@@ -311,7 +352,9 @@ describe('atomic operations', () => {
     const stores = [folder.store(), folder.store()];
     const work = Array.from({ length: 100 }, (_, index) => {
       const store = stores[index % 2]!;
-      const merge = store.change(at('m'), (current) => ({ write: entry({ ...(current?.value as object), [index]: index }) }));
+      const merge = store.change(at('m'), (current) => ({
+        write: entry({ ...(current?.value as object), [index]: index }),
+      }));
       return Promise.all([store.increment(at('n'), 1, 60_000), merge]);
     });
     await Promise.all(work);
@@ -336,7 +379,10 @@ describe('atomic operations', () => {
     const store = folder.store({}, makeHost({ clock }));
     await store.write(at('k'), entry({ a: 1 }, { ttlMs: 1_000 }));
     clock.advance(400);
-    await store.change(at('k'), (current) => ({ write: entry({ ...(current!.value as object), b: 2 }), ttl: 'remaining' }));
+    await store.change(at('k'), (current) => ({
+      write: entry({ ...(current!.value as object), b: 2 }),
+      ttl: 'remaining',
+    }));
     expect(await store.read(at('k'))).toMatchObject({ value: { a: 1, b: 2 }, freshUntil: 1_000 });
     expect(await store.change(at('k'), () => ({ keep: true }))).toEqual({ keep: true });
     clock.advance(600);
@@ -361,11 +407,15 @@ describe('P9 leases', () => {
     const [one, two] = [folder.store(), folder.store()];
     const first = await one.leases.acquire(at('k'), 10_000);
     const second = await two.leases.acquire(at('k'), 10_000);
-    if (first.kind !== 'leased' || second.kind !== 'busy') throw new Error(`${first.kind} ${second.kind}`);
+    if (first.kind !== 'leased' || second.kind !== 'busy')
+      throw new Error(`${first.kind} ${second.kind}`);
     const waiting = second.changed(5_000);
     expect(await one.leases.store(first.lease, entry('loaded'))).toBe(true);
     await waiting;
-    expect(await two.leases.acquire(at('k'), 1_000)).toMatchObject({ kind: 'hit', entry: { value: 'loaded' } });
+    expect(await two.leases.acquire(at('k'), 1_000)).toMatchObject({
+      kind: 'hit',
+      entry: { value: 'loaded' },
+    });
   });
 
   it('P9 a lease ends by release, by its time, and is renewed', async () => {
@@ -393,7 +443,8 @@ describe('P9 leases', () => {
     clock.advance(1_000);
     const answer = await store.leases.acquire(at('k'), 1_000);
     expect(answer).toMatchObject({ kind: 'leased', stale: { value: 'v' } });
-    if (answer.kind === 'leased') expect(await store.leases.store(answer.lease, entry('w'))).toBe(true);
+    if (answer.kind === 'leased')
+      expect(await store.leases.store(answer.lease, entry('w'))).toBe(true);
     const refresh = await store.leases.acquire(at('k'), 1_000, true);
     expect(refresh.kind).toBe('leased');
     expect((await store.leases.acquire(at('k'), 1_000, true)).kind).toBe('busy');
@@ -416,7 +467,8 @@ describe('P16 limits', () => {
 
   it('P16 bytes are limited, and so is what an earlier process left', async () => {
     const first = folder.store();
-    for (let index = 0; index < 20; index++) await first.write(at(`k${index}`), entry('x'.repeat(1_000)));
+    for (let index = 0; index < 20; index++)
+      await first.write(at(`k${index}`), entry('x'.repeat(1_000)));
     const host = makeHost();
     const second = folder.store({ maxBytes: 10_000 }, host);
     await second.parts.sweeper.whenIdle();
@@ -427,7 +479,9 @@ describe('P16 limits', () => {
 
   it('P16 UD-30 a thousand parallel writes, then nothing is held', async () => {
     const store = folder.store();
-    await Promise.all(Array.from({ length: 1_000 }, (_, index) => store.write(at(`k${index}`), entry(index))));
+    await Promise.all(
+      Array.from({ length: 1_000 }, (_, index) => store.write(at(`k${index}`), entry(index))),
+    );
     expect(await store.count(scope())).toBe(1_000);
     await store.parts.gate.whenIdle();
     expect(store.figures()['keysInUse']).toBe(0);

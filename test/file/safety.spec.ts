@@ -1,4 +1,18 @@
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { isRoot } from '../support/file/processes.js';
 import { at, entry, Folder, makeHost, scope } from '../support/file/store.js';
@@ -18,7 +32,9 @@ describe('RELIABILITY 1.7 links planted beforehand', () => {
     mkdirSync(join(folder.path, 'real'));
     symlinkSync(join(folder.path, 'real'), join(folder.path, 'cache'));
     expect(() => folder.store()).toThrow(/symbolic link.*name the folder itself/);
-    expect(() => folder.store({ directory: `${join(folder.path, 'cache')}/` })).toThrow(/symbolic link/);
+    expect(() => folder.store({ directory: `${join(folder.path, 'cache')}/` })).toThrow(
+      /symbolic link/,
+    );
   });
 
   it('P15 an entry: a miss, set aside and reported; a write replaces the link, not its target', async () => {
@@ -27,7 +43,10 @@ describe('RELIABILITY 1.7 links planted beforehand', () => {
     const { path } = store.parts.layout.placeOf(at('k'));
     symlinkSync(canary, path);
     expect(await store.read(at('k'))).toBeUndefined();
-    expect(host.listener.faults[0]!.error).toHaveProperty('message', expect.stringMatching(/is now/));
+    expect(host.listener.faults[0]!.error).toHaveProperty(
+      'message',
+      expect.stringMatching(/is now/),
+    );
     symlinkSync(canary, path);
     await store.write(at('k'), entry(1));
     expect((await store.read(at('k')))?.value).toBe(1);
@@ -37,7 +56,8 @@ describe('RELIABILITY 1.7 links planted beforehand', () => {
   it('P15 the next temporary files: passed over', async () => {
     const store = folder.store();
     const { layout, owners } = store.parts;
-    for (let n = 0; n < 3; n++) symlinkSync(canary, join(layout.entries, `${owners.me.id}.${n}.tmp`));
+    for (let n = 0; n < 3; n++)
+      symlinkSync(canary, join(layout.entries, `${owners.me.id}.${n}.tmp`));
     await store.write(at('k'), entry(1));
     expect((await store.read(at('k')))?.value).toBe(1);
     expect(readFileSync(canary, 'utf8')).toBe('untouched');
@@ -83,7 +103,9 @@ describe('RELIABILITY 1.7 links planted beforehand', () => {
 
 describe('folders', () => {
   it('PC-20 UD-27 made with everything above it, or refused when that is not wanted', () => {
-    expect(() => folder.store({ createDirectory: false })).toThrow(/does not exist and createDirectory is false/);
+    expect(() => folder.store({ createDirectory: false })).toThrow(
+      /does not exist and createDirectory is false/,
+    );
     folder.store({ directory: join(folder.path, 'a/b/c') });
     expect(statSync(join(folder.path, 'a/b/c')).mode & 0o777).toBe(0o700);
   });
@@ -109,7 +131,8 @@ describe('folders', () => {
       await store.write(at('k', ALICE), entry(1));
       const place = store.parts.layout.placeOf(at('k', ALICE));
       expect(statSync(place.path).mode & 0o777).toBe(0o640);
-      for (const path of store.parts.layout.chainOf(place.folder)) expect(statSync(path).mode & 0o777).toBe(0o750);
+      for (const path of store.parts.layout.chainOf(place.folder))
+        expect(statSync(path).mode & 0o777).toBe(0o750);
     } finally {
       process.umask(before);
     }
@@ -120,7 +143,9 @@ describe('folders', () => {
     expect(() => folder.store({ maxEntries: 0 })).toThrow(/maxEntries/);
     expect(() => folder.store({ sweepEvery: 0 })).toThrow(/sweepEvery/);
     expect(() => folder.store({ path: 'x' } as never)).toThrow(/unknown option "path"/);
-    expect(() => folder.store({}, makeHost({ rules: [{ name: 'mine' }] }))).toThrow(/cannot keep the rules mine/);
+    expect(() => folder.store({}, makeHost({ rules: [{ name: 'mine' }] }))).toThrow(
+      /cannot keep the rules mine/,
+    );
   });
 });
 
@@ -165,7 +190,7 @@ describe('P15 UD-28 PC-26 damage is a miss', () => {
     expect((await store.read(at('k')))?.value).toBe('again');
   });
 
-  it("P15 RELIABILITY 1.6 an entry moved or copied to another key, scope or cache is a miss there and counted nowhere", async () => {
+  it('P15 RELIABILITY 1.6 an entry moved or copied to another key, scope or cache is a miss there and counted nowhere', async () => {
     const store = folder.store();
     await store.write(at('secret', ALICE), entry('alice'));
     await store.write(at('secret', { org: 'o1', user: 'eve' }), entry('eve'));

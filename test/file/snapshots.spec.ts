@@ -1,8 +1,32 @@
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { fromEnvironment, inspectSnapshot, readSnapshot, Snapshots, writeSnapshot } from 'nestjs-scoped-cache/file';
+import {
+  fromEnvironment,
+  inspectSnapshot,
+  readSnapshot,
+  Snapshots,
+  writeSnapshot,
+} from 'nestjs-scoped-cache/file';
 import { ManualClock } from 'nestjs-scoped-cache/testing';
-import { at, busyStretches, collect, entry, Folder, makeHost, memoryStore, scope, type TestHost } from '../support/file/store.js';
+import {
+  at,
+  busyStretches,
+  collect,
+  entry,
+  Folder,
+  makeHost,
+  memoryStore,
+  scope,
+  type TestHost,
+} from '../support/file/store.js';
 
 const ALICE = { org: 'o1', user: 'alice' };
 let folder: Folder;
@@ -17,7 +41,9 @@ beforeEach(() => {
 });
 afterEach(() => folder.remove());
 
-const fresh = (options: object = {}): { store: ReturnType<typeof memoryStore>; snapshots: Snapshots } => {
+const fresh = (
+  options: object = {},
+): { store: ReturnType<typeof memoryStore>; snapshots: Snapshots } => {
   const store = memoryStore(host);
   return { store, snapshots: new Snapshots(store, host, { file, ...options }) };
 };
@@ -26,7 +52,10 @@ const listing = (): string[] => readdirSync(join(folder.path, 'dumps')).sort();
 describe('dump and restore', () => {
   it('SC-24 UD-24 values with their remaining TTL, scopes and tags; expired ones stay away', async () => {
     const { store, snapshots } = fresh();
-    await store.write(at('a', ALICE), entry({ when: new Date(5) }, { ttlMs: 10_000, tags: ['t'], graceMs: 500 }));
+    await store.write(
+      at('a', ALICE),
+      entry({ when: new Date(5) }, { ttlMs: 10_000, tags: ['t'], graceMs: 500 }),
+    );
     await store.write(at('short'), entry(1, { ttlMs: 1_000 }));
     await store.write(at('gone'), entry(1, { ttlMs: 10 }));
     await store.write(at('ever'), entry(undefined, { ttlMs: Infinity }));
@@ -34,9 +63,24 @@ describe('dump and restore', () => {
     expect(await snapshots.dump()).toBe(true);
     clock.advance(4_000);
     const next = fresh();
-    expect(await next.snapshots.restore()).toEqual({ file, dumpedAt: clock.now() - 4_000, restored: 2, expired: 1, skipped: 0, damaged: 0 });
-    expect(await next.store.read(at('a', ALICE))).toMatchObject({ value: { when: new Date(5) }, freshUntil: 10_000, staleUntil: 10_500, tags: ['t'] });
-    expect(await next.store.read(at('ever'))).toMatchObject({ value: undefined, freshUntil: Infinity });
+    expect(await next.snapshots.restore()).toEqual({
+      file,
+      dumpedAt: clock.now() - 4_000,
+      restored: 2,
+      expired: 1,
+      skipped: 0,
+      damaged: 0,
+    });
+    expect(await next.store.read(at('a', ALICE))).toMatchObject({
+      value: { when: new Date(5) },
+      freshUntil: 10_000,
+      staleUntil: 10_500,
+      tags: ['t'],
+    });
+    expect(await next.store.read(at('ever'))).toMatchObject({
+      value: undefined,
+      freshUntil: Infinity,
+    });
     expect(await next.store.count(scope())).toBe(2);
   });
 
@@ -52,7 +96,9 @@ describe('dump and restore', () => {
       await snapshots.dump();
     }
     expect(listing()).toEqual(['cache.snap', 'cache.snap.1', 'cache.snap.2']);
-    const numbers = await Promise.all(['', '.1', '.2'].map(async (suffix) => (await collect(readSnapshot(file + suffix))).length));
+    const numbers = await Promise.all(
+      ['', '.1', '.2'].map(async (suffix) => (await collect(readSnapshot(file + suffix))).length),
+    );
     expect(numbers).toEqual([1, 1, 1]);
     const bytes = ['', '.1', '.2'].map((suffix) => readFileSync(file + suffix));
     expect(new Set(bytes.map((one) => one.toString('hex'))).size).toBe(3);
@@ -101,18 +147,30 @@ describe('dump and restore', () => {
     await store.write(at('k'), entry(1));
     await snapshots.dump();
     const before = readFileSync(file);
-    Object.assign(store, { list: () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('list broke')) }) }) });
+    Object.assign(store, {
+      list: () => ({
+        [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('list broke')) }),
+      }),
+    });
     expect(await snapshots.dump()).toBe(false);
     expect(readFileSync(file).equals(before)).toBe(true);
     expect(listing()).toEqual(['cache.snap']);
-    expect(host.listener.faults).toMatchObject([{ during: 'dump', error: { message: 'list broke' } }]);
+    expect(host.listener.faults).toMatchObject([
+      { during: 'dump', error: { message: 'list broke' } },
+    ]);
     expect(snapshots.figures()).toMatchObject({ dumps: 1, failedDumps: 1 });
   });
 
   it('SC-31 overlapping dumps are serialised and shared', async () => {
     const { store, snapshots } = fresh();
     await store.write(at('k'), entry(1));
-    expect(await Promise.all(Array.from({ length: 5 }, () => snapshots.dump()))).toEqual([true, true, true, true, true]);
+    expect(await Promise.all(Array.from({ length: 5 }, () => snapshots.dump()))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      true,
+    ]);
     expect(snapshots.figures()['dumps']).toBe(1);
   });
 
@@ -135,7 +193,9 @@ describe('dump and restore', () => {
     chmodSync(file, 0o666);
     expect(await fresh({ backups: 0 }).snapshots.restore()).toMatchObject({ file: undefined });
     symlinkSync(file, join(folder.path, 'link'));
-    expect(await fresh({ backups: 0, file: join(folder.path, 'link') }).snapshots.restore()).toMatchObject({ file: undefined });
+    expect(
+      await fresh({ backups: 0, file: join(folder.path, 'link') }).snapshots.restore(),
+    ).toMatchObject({ file: undefined });
     expect(host.listener.faults).toHaveLength(2);
   });
 
@@ -143,7 +203,11 @@ describe('dump and restore', () => {
     const { snapshots } = fresh();
     await snapshots.dump();
     const dead = join(folder.path, 'dumps', `.cache.snap.999999.123.${'a'.repeat(16)}.tmp`);
-    const alive = join(folder.path, 'dumps', `.cache.snap.${process.pid}.123.${'a'.repeat(16)}.tmp`);
+    const alive = join(
+      folder.path,
+      'dumps',
+      `.cache.snap.${process.pid}.123.${'a'.repeat(16)}.tmp`,
+    );
     for (const path of [dead, alive]) writeFileSync(path, '');
     await snapshots.dump();
     expect([existsSync(dead), existsSync(alive)]).toEqual([false, true]);
@@ -159,7 +223,8 @@ describe('P15 SC-22 damage', () => {
       const bad = Buffer.from(good);
       bad[offset]! ^= 4;
       writeFileSync(file, bad);
-      for (const record of await collect(readSnapshot(file))) expect(['first', 'second', 'third']).toContain(Buffer.from(record).toString());
+      for (const record of await collect(readSnapshot(file)))
+        expect(['first', 'second', 'third']).toContain(Buffer.from(record).toString());
       expect((await inspectSnapshot(file)).isWhole).toBe(false);
     }
     for (let length = 0; length < good.length; length++) {
@@ -176,14 +241,20 @@ describe('P15 SC-22 damage', () => {
     const bytes = readFileSync(file);
     bytes[bytes.indexOf('record 4')]! ^= 1;
     writeFileSync(file, bytes);
-    expect(await inspectSnapshot(file)).toEqual({ isWhole: false, dumpedAt: 1, count: 9, damaged: 1 });
+    expect(await inspectSnapshot(file)).toEqual({
+      isWhole: false,
+      dumpedAt: 1,
+      count: 9,
+      damaged: 1,
+    });
   });
 });
 
 describe('dumps on their own', () => {
   /** Real files under a standing clock: give them their time. */
   const until = async (isSo: () => boolean): Promise<void> => {
-    for (const end = Date.now() + 5_000; !isSo() && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 2));
+    for (const end = Date.now() + 5_000; !isSo() && Date.now() < end;)
+      await new Promise((resolve) => setTimeout(resolve, 2));
   };
 
   it('SC-27 SC-28 SC-29 one at each interval; starting twice makes one timer; stop and start again work', async () => {
@@ -228,12 +299,28 @@ describe('dumps on their own', () => {
 
 describe('fromEnvironment', () => {
   it('SC-09 reads, keeps an explicit 0, and names what is wrong', () => {
-    expect(fromEnvironment({})).toEqual({ file: undefined, maxEntries: undefined, every: undefined });
-    expect(fromEnvironment({ CACHE_DUMP_FILE: 'x.snap', CACHE_MAX_SIZE: '1000', CACHE_AUTO_DUMP_INTERVAL: '0' })).toEqual({ file: 'x.snap', maxEntries: 1_000, every: 0 });
-    expect(() => fromEnvironment({ CACHE_MAX_SIZE: 'many' })).toThrow(/CACHE_MAX_SIZE must be a whole number.*"many"/);
+    expect(fromEnvironment({})).toEqual({
+      file: undefined,
+      maxEntries: undefined,
+      every: undefined,
+    });
+    expect(
+      fromEnvironment({
+        CACHE_DUMP_FILE: 'x.snap',
+        CACHE_MAX_SIZE: '1000',
+        CACHE_AUTO_DUMP_INTERVAL: '0',
+      }),
+    ).toEqual({ file: 'x.snap', maxEntries: 1_000, every: 0 });
+    expect(() => fromEnvironment({ CACHE_MAX_SIZE: 'many' })).toThrow(
+      /CACHE_MAX_SIZE must be a whole number.*"many"/,
+    );
     expect(() => fromEnvironment({ CACHE_MAX_SIZE: '0' })).toThrow(/CACHE_MAX_SIZE/);
-    expect(() => fromEnvironment({ CACHE_AUTO_DUMP_INTERVAL: '-1' })).toThrow(/CACHE_AUTO_DUMP_INTERVAL/);
-    expect(() => fromEnvironment({ CACHE_AUTO_DUMP_INTERVAL: '' })).toThrow(/CACHE_AUTO_DUMP_INTERVAL/);
+    expect(() => fromEnvironment({ CACHE_AUTO_DUMP_INTERVAL: '-1' })).toThrow(
+      /CACHE_AUTO_DUMP_INTERVAL/,
+    );
+    expect(() => fromEnvironment({ CACHE_AUTO_DUMP_INTERVAL: '' })).toThrow(
+      /CACHE_AUTO_DUMP_INTERVAL/,
+    );
     expect(() => fromEnvironment({ CACHE_DUMP_FILE: '' })).toThrow(/CACHE_DUMP_FILE/);
   });
 });
@@ -244,15 +331,21 @@ describe('size', () => {
   it(`P15 ${COUNT} entries are dumped and restored without blocking others for more than 20 ms at a time`, async () => {
     const real = makeHost();
     const store = memoryStore(real);
-    for (let n = 0; n < COUNT; n++) await store.write(at(`k${n}`), entry({ id: n, name: `name ${n}`, tags: ['a', 'b'] }));
+    for (let n = 0; n < COUNT; n++)
+      await store.write(at(`k${n}`), entry({ id: n, name: `name ${n}`, tags: ['a', 'b'] }));
     globalThis.gc?.();
     const snapshots = new Snapshots(store, real, { file });
     const dump = await busyStretches(async () => expect(await snapshots.dump()).toBe(true));
     const other = memoryStore(real);
-    const restoring = async (): Promise<void> => expect(await new Snapshots(other, real, { file }).restore()).toMatchObject({ restored: COUNT });
+    const restoring = async (): Promise<void> =>
+      expect(await new Snapshots(other, real, { file }).restore()).toMatchObject({
+        restored: COUNT,
+      });
     const restore = await busyStretches(restoring);
     // The longest is now and then a garbage collection of the whole heap, which is nobody's doing here.
-    console.info(`busy at a time, p99.9 and longest: dump ${dump.p999} and ${dump.longest} ms, restore ${restore.p999} and ${restore.longest} ms`);
+    console.info(
+      `busy at a time, p99.9 and longest: dump ${dump.p999} and ${dump.longest} ms, restore ${restore.p999} and ${restore.longest} ms`,
+    );
     expect(dump.p999).toBeLessThan(20);
     expect(restore.p999).toBeLessThan(20);
   }, 120_000);

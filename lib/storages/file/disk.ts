@@ -5,7 +5,11 @@ import { promisify } from 'node:util';
  * The calls that the file storage makes. The callback functions of `node:fs` rather than `node:fs/promises`: a FileHandle
  * costs about a fifth more for each call, and a hit is only two calls.
  */
-const openFile = promisify(fs.open) as (path: string, flags: number, mode?: number) => Promise<number>;
+const openFile = promisify(fs.open) as (
+  path: string,
+  flags: number,
+  mode?: number,
+) => Promise<number>;
 const readInto = promisify<number, Uint8Array, number, number, number, number>(
   (fd, bytes, offset, length, position, done) =>
     fs.read(fd, bytes, offset, length, position, (error, count) => done(error, count)),
@@ -19,13 +23,19 @@ const syncFile = promisify(fs.fsync);
 const statFile = promisify<number, fs.Stats>((fd, done) => fs.fstat(fd, done));
 const chmodFile = promisify(fs.fchmod);
 const unlinkFile = promisify(fs.unlink);
-const makeFolder = promisify<string, number, void>((path, mode, done) => fs.mkdir(path, mode, (error) => done(error)));
+const makeFolder = promisify<string, number, void>((path, mode, done) =>
+  fs.mkdir(path, mode, (error) => done(error)),
+);
 
 export const rename: (from: string, to: string) => Promise<void> = promisify(fs.rename);
 export const link: (from: string, to: string) => Promise<void> = promisify(fs.link);
-export const lstat: (path: string) => Promise<fs.Stats> = promisify<string, fs.Stats>((path, done) => fs.lstat(path, done));
+export const lstat: (path: string) => Promise<fs.Stats> = promisify<string, fs.Stats>(
+  (path, done) => fs.lstat(path, done),
+);
 export const chmod: (path: string, mode: number) => Promise<void> = promisify(fs.chmod);
-export const removeFolder: (path: string) => Promise<void> = promisify<string, void>((path, done) => fs.rmdir(path, (error) => done(error)));
+export const removeFolder: (path: string) => Promise<void> = promisify<string, void>((path, done) =>
+  fs.rmdir(path, (error) => done(error)),
+);
 
 // Absent on Windows, where links need privileges anyway; `?? 0` leaves the flags without them.
 const NO_FOLLOW = fs.constants.O_NOFOLLOW ?? 0;
@@ -112,7 +122,12 @@ export async function createWhole(path: string, bytes: Uint8Array, like: NewFile
 }
 
 /** Overwrites bytes in the middle of an existing file. `check` sees the file's first bytes and may call it off. */
-export async function patch(path: string, at: number, bytes: Uint8Array, check?: Uint8Array): Promise<boolean> {
+export async function patch(
+  path: string,
+  at: number,
+  bytes: Uint8Array,
+  check?: Uint8Array,
+): Promise<boolean> {
   let fd: number;
   try {
     fd = await openFile(path, PATCH);
@@ -135,9 +150,10 @@ export async function patch(path: string, at: number, bytes: Uint8Array, check?:
 
 /** A write may take less than it was given, above all when the disk is nearly full; the next one then says why. */
 async function writeAll(fd: number, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     const count = await writeFrom(fd, bytes, done, bytes.length - done, position + done);
-    if (count === 0) throw new Error(`The file system took ${done} of ${bytes.length} bytes and then no more.`);
+    if (count === 0)
+      throw new Error(`The file system took ${done} of ${bytes.length} bytes and then no more.`);
     done += count;
   }
 }
@@ -154,7 +170,11 @@ export async function unlinkIfThere(path: string): Promise<boolean> {
 }
 
 /** Makes a folder. `false`: something of that name is there already. */
-export async function makeFolderIfMissing(path: string, mode: number, setsMode: boolean): Promise<boolean> {
+export async function makeFolderIfMissing(
+  path: string,
+  mode: number,
+  setsMode: boolean,
+): Promise<boolean> {
   try {
     await makeFolder(path, mode);
   } catch (error) {

@@ -79,7 +79,9 @@ export function headOf(file: FileEntry): Uint8Array {
 
 /** Tells one write of an entry from another; `''` for no entry. */
 export function markOf(file: FileEntry | undefined): string {
-  return file ? Buffer.from(file.bytes.subarray(HEAD_AT, HEAD_AT + HEAD_BYTES + 4)).toString('base64') : '';
+  return file
+    ? Buffer.from(file.bytes.subarray(HEAD_AT, HEAD_AT + HEAD_BYTES + 4)).toString('base64')
+    : '';
 }
 
 /** The head with other times, to overwrite {@link headOf} with. */

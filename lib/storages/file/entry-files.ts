@@ -2,7 +2,16 @@ import type { NewEntry } from '../../core/entry.js';
 import type { EnvelopeTimes } from '../../core/envelope.js';
 import type { EntryAddress, StorageHost } from '../../core/storage.js';
 import { hasCode, patch, readWhole, rename, unlinkIfThere } from './disk.js';
-import { decodeEntry, encodeEntry, HEAD_AT, headOf, renewedHead, timesFrom, usedNow, type FileEntry } from './entry-file.js';
+import {
+  decodeEntry,
+  encodeEntry,
+  HEAD_AT,
+  headOf,
+  renewedHead,
+  timesFrom,
+  usedNow,
+  type FileEntry,
+} from './entry-file.js';
 import type { FileLayout, Place } from './file-layout.js';
 import type { Folders } from './folders.js';
 import type { KeyGate } from './key-gate.js';
@@ -37,12 +46,21 @@ export class EntryFiles {
     const bytes = await readWhole(place.path);
     if (bytes === undefined) return undefined;
     const file = this.#decode(at, bytes);
-    if (!file) await this.quarantine.setAside(place.path, 'it is damaged, of a newer version, or not the entry that belongs there', at);
+    if (!file)
+      await this.quarantine.setAside(
+        place.path,
+        'it is damaged, of a newer version, or not the entry that belongs there',
+        at,
+      );
     return file;
   }
 
   /** A file that a walk came across, whatever its key; `undefined` for one that belongs elsewhere. */
-  async readFound(folder: string, name: string, isMoved = false): Promise<{ file: FileEntry; at: EntryAddress } | undefined> {
+  async readFound(
+    folder: string,
+    name: string,
+    isMoved = false,
+  ): Promise<{ file: FileEntry; at: EntryAddress } | undefined> {
     const bytes = await readWhole(this.layout.placeIn(folder, name).path);
     const file = bytes instanceof Uint8Array ? decodeEntry(this.host, bytes) : undefined;
     const scope = file && this.host.scopes.parse(file.envelope.scope);
@@ -53,7 +71,11 @@ export class EntryFiles {
     return belongs ? { file, at } : undefined;
   }
 
-  encode(at: EntryAddress, entry: NewEntry, times: EnvelopeTimes = timesFrom(this.host.clock.now(), entry)): Uint8Array {
+  encode(
+    at: EntryAddress,
+    entry: NewEntry,
+    times: EnvelopeTimes = timesFrom(this.host.clock.now(), entry),
+  ): Uint8Array {
     return encodeEntry(this.host, at, entry, this.host.serializer.serialize(entry.value), times);
   }
 
@@ -62,7 +84,12 @@ export class EntryFiles {
    * `check` may refuse at the last moment; `atEnd` comes after all else; both with the key held. `false`: `check` refused,
    * or the scope was evicted meanwhile.
    */
-  async publish(place: Place, bytes: Uint8Array, check?: () => Promise<boolean>, atEnd?: () => Promise<void>): Promise<boolean> {
+  async publish(
+    place: Place,
+    bytes: Uint8Array,
+    check?: () => Promise<boolean>,
+    atEnd?: () => Promise<void>,
+  ): Promise<boolean> {
     const creating = this.folders.createTemp(place.folder, bytes);
     creating.catch(() => undefined); // awaited below, but perhaps not before it fails
     try {
@@ -95,7 +122,11 @@ export class EntryFiles {
   }
 
   /** Removes the entry if it is still as `condition` wants it. */
-  removeIf(at: EntryAddress, place: Place, condition: (file: FileEntry) => boolean): Promise<FileEntry | undefined> {
+  removeIf(
+    at: EntryAddress,
+    place: Place,
+    condition: (file: FileEntry) => boolean,
+  ): Promise<FileEntry | undefined> {
     return this.alone(place, async () => {
       const file = await this.readAlone(at, place);
       if (!file || !condition(file)) return undefined;

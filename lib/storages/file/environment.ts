@@ -15,11 +15,23 @@ export interface EnvironmentSettings {
  * for a factory of `forRootAsync`. Options in code win over these simply by being written after them.
  * @throws InvalidOptionsError naming the variable
  */
-export function fromEnvironment(env: Readonly<Record<string, string | undefined>> = process.env): EnvironmentSettings {
+export function fromEnvironment(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): EnvironmentSettings {
   const file = env['CACHE_DUMP_FILE'];
   if (file === '') throw wrong('CACHE_DUMP_FILE', 'the path of a file', file);
-  const maxEntries = number(env, 'CACHE_MAX_SIZE', 'a whole number from 1 up', (value) => Number.isInteger(value) && value >= 1);
-  const every = number(env, 'CACHE_AUTO_DUMP_INTERVAL', 'seconds from 0 up (0 is off)', (value) => value >= 0);
+  const maxEntries = number(
+    env,
+    'CACHE_MAX_SIZE',
+    'a whole number from 1 up',
+    (value) => Number.isInteger(value) && value >= 1,
+  );
+  const every = number(
+    env,
+    'CACHE_AUTO_DUMP_INTERVAL',
+    'seconds from 0 up (0 is off)',
+    (value) => value >= 0,
+  );
   return Object.freeze({ file, maxEntries, every });
 }
 
@@ -37,5 +49,7 @@ function number(
 }
 
 function wrong(name: string, expected: string, got: string): InvalidOptionsError {
-  return new InvalidOptionsError(`The environment variable ${name} must be ${expected}; got ${JSON.stringify(got.slice(0, 40))}. Correct it or unset it.`);
+  return new InvalidOptionsError(
+    `The environment variable ${name} must be ${expected}; got ${JSON.stringify(got.slice(0, 40))}. Correct it or unset it.`,
+  );
 }

@@ -93,7 +93,11 @@ export class FileLayout {
   /** The folders between `entries` and this one, widest first, itself included. */
   chainOf(folder: string): string[] {
     const chain = [this.entries];
-    for (let at = folder.indexOf(sep, this.entries.length + 1); at !== -1; at = folder.indexOf(sep, at + 1))
+    for (
+      let at = folder.indexOf(sep, this.entries.length + 1);
+      at !== -1;
+      at = folder.indexOf(sep, at + 1)
+    )
       chain.push(folder.slice(0, at));
     if (folder !== this.entries) chain.push(folder);
     return chain;

@@ -1,4 +1,4 @@
-import { sleep, systemClock } from '../../core/clock.js';
+import { systemClock } from '../../core/clock.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import type { EntryAddress, Lease, LeaseAnswer, Leases, StorageHost } from '../../core/storage.js';
 import { hasCode, unlinkIfThere } from './disk.js';
@@ -7,6 +7,7 @@ import type { EntryFiles } from './entry-files.js';
 import type { Place } from './file-layout.js';
 import { readLease, writeLease, type LeaseRecord } from './lease-file.js';
 import type { Owners } from './owners.js';
+import { pause } from './pause.js';
 
 const POLL_MS_MAX = 50;
 
@@ -34,7 +35,8 @@ export class FileLeases implements Leases {
       const hit = refresh ? undefined : this.#hit(file);
       if (hit) return hit;
       const stale = this.#stale(file);
-      if (await this.#isHeld(await readLease(place), file)) return { kind: 'busy', stale, changed: (maxMs) => this.#changed(at, place, maxMs) };
+      if (await this.#isHeld(await readLease(place), file))
+        return { kind: 'busy', stale, changed: (maxMs) => this.#changed(at, place, maxMs) };
       return { kind: 'leased', lease: await this.#take(at, place, file, leaseMs), stale };
     });
   }
@@ -43,11 +45,16 @@ export class FileLeases implements Leases {
     const { at, place, token } = lease as FileLease;
     const bytes = this.files.encode(at, entry);
     let isOurs = false;
-    const isStored = await this.files.publish(place, bytes, async () => {
-      const record = await this.#valid(at, place, token);
-      isOurs = record !== undefined;
-      return record !== undefined && !entry.tags.some((tag) => record.evictedTags.includes(tag));
-    }, () => this.#end(place, token, isOurs));
+    const isStored = await this.files.publish(
+      place,
+      bytes,
+      async () => {
+        const record = await this.#valid(at, place, token);
+        isOurs = record !== undefined;
+        return record !== undefined && !entry.tags.some((tag) => record.evictedTags.includes(tag));
+      },
+      () => this.#end(place, token, isOurs),
+    );
     if (isStored) await this.onStored(place, bytes);
     return isStored;
   }
@@ -60,7 +67,13 @@ export class FileLeases implements Leases {
       });
     } catch (error) {
       // Not given back, it runs out by itself.
-      this.host.listener.onFault?.({ during: 'release', storage: 'file', error, key: at.key, scope: at.scope });
+      this.host.listener.onFault?.({
+        during: 'release',
+        storage: 'file',
+        error,
+        key: at.key,
+        scope: at.scope,
+      });
     }
   }
 
@@ -68,14 +81,29 @@ export class FileLeases implements Leases {
     const { at, place, token } = lease as FileLease;
     return this.files.alone(place, async () => {
       const record = await this.#valid(at, place, token);
-      if (record) await writeLease(this.files.folders, place, { ...record, expiresAt: this.host.clock.now() + leaseMs });
+      if (record)
+        await writeLease(this.files.folders, place, {
+          ...record,
+          expiresAt: this.host.clock.now() + leaseMs,
+        });
       return record !== undefined;
     });
   }
 
-  async #take(at: EntryAddress, place: Place, file: FileEntry | undefined, leaseMs: number): Promise<Lease> {
+  async #take(
+    at: EntryAddress,
+    place: Place,
+    file: FileEntry | undefined,
+    leaseMs: number,
+  ): Promise<Lease> {
     const token = this.host.randomToken();
-    const record: LeaseRecord = { token, expiresAt: this.host.clock.now() + leaseMs, ownerId: this.owners.me.id, seen: markOf(file), evictedTags: [] };
+    const record: LeaseRecord = {
+      token,
+      expiresAt: this.host.clock.now() + leaseMs,
+      ownerId: this.owners.me.id,
+      seen: markOf(file),
+      evictedTags: [],
+    };
     try {
       await writeLease(this.files.folders, place, record);
     } catch (error) {
@@ -96,7 +124,11 @@ export class FileLeases implements Leases {
 
   async #valid(at: EntryAddress, place: Place, token: string): Promise<LeaseRecord | undefined> {
     const [record, file] = await Promise.all([readLease(place), this.files.readAlone(at, place)]);
-    return record?.token === token && record.seen === markOf(file) && this.host.clock.now() < record.expiresAt ? record : undefined;
+    return record?.token === token &&
+      record.seen === markOf(file) &&
+      this.host.clock.now() < record.expiresAt
+      ? record
+      : undefined;
   }
 
   /** The lease ends with the attempt to store, whatever became of it. */
@@ -106,7 +138,8 @@ export class FileLeases implements Leases {
 
   /** A lease whose process is gone, or whose key was written since, delays nobody. */
   async #isHeld(record: LeaseRecord | undefined, file: FileEntry | undefined): Promise<boolean> {
-    if (!record || record.seen !== markOf(file) || this.host.clock.now() >= record.expiresAt) return false;
+    if (!record || record.seen !== markOf(file) || this.host.clock.now() >= record.expiresAt)
+      return false;
     return !(await this.owners.isGone(record.ownerId));
   }
 
@@ -116,8 +149,12 @@ export class FileLeases implements Leases {
     const stop = this.host.clock.after(maxMs, () => (isOver = true));
     const until = systemClock.monotonic() + maxMs;
     try {
-      for (let pauseMs = 2; !isOver && systemClock.monotonic() < until; pauseMs = Math.min(POLL_MS_MAX, pauseMs * 2)) {
-        await sleep(systemClock, pauseMs);
+      for (
+        let pauseMs = 2;
+        !isOver && systemClock.monotonic() < until;
+        pauseMs = Math.min(POLL_MS_MAX, pauseMs * 2)
+      ) {
+        await pause(pauseMs);
         if (!(await this.#isHeld(await readLease(place), await this.files.read(at, place)))) return;
       }
     } catch (error) {

@@ -67,7 +67,9 @@ export function checkedFileOptions(options: FileStorageOptions): FileSettings {
     throw wrong('options', 'an object with a "directory"', options);
   for (const name of Object.keys(options))
     if (!KNOWN.includes(name as keyof FileStorageOptions))
-      throw new InvalidOptionsError(`fileStorage: unknown option "${name}". Known: ${KNOWN.join(', ')}.`);
+      throw new InvalidOptionsError(
+        `fileStorage: unknown option "${name}". Known: ${KNOWN.join(', ')}.`,
+      );
   const { directory } = options;
   if (typeof directory !== 'string' || directory === '' || directory.includes('\0'))
     throw wrong('directory', 'the path of a folder', directory);
@@ -90,9 +92,14 @@ function flag(value: unknown, name: string): boolean {
 }
 
 function mode(value: unknown, needed: number, name: string): number {
-  const isMode = typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0o777;
+  const isMode =
+    typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0o777;
   if (!isMode || (value & needed) !== needed || (value & 0o022) !== 0)
-    throw wrong(name, `a mode that gives the owner 0o${needed.toString(8)} and nobody else write access`, value);
+    throw wrong(
+      name,
+      `a mode that gives the owner 0o${needed.toString(8)} and nobody else write access`,
+      value,
+    );
   return value;
 }
 

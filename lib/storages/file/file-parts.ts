@@ -34,21 +34,38 @@ export class FileParts {
     readonly host: StorageHost,
     settings: FileSettings,
   ) {
-    const token = host.randomToken().toLowerCase().replace(/[^0-9a-z]/g, '');
-    const fault = (during: string, error: unknown): void => host.listener.onFault?.({ during, storage: 'file', error });
+    const token = host
+      .randomToken()
+      .toLowerCase()
+      .replace(/[^0-9a-z]/g, '');
+    const fault = (during: string, error: unknown): void =>
+      host.listener.onFault?.({ during, storage: 'file', error });
     this.layout = new FileLayout(settings.directory, host.namespace, host.digest);
     const umask = prepareFolders(this.layout, settings, token);
-    const like: NewFile = { mode: settings.fileMode, setsMode: umask.spoilsFiles, durable: settings.durable };
+    const like: NewFile = {
+      mode: settings.fileMode,
+      setsMode: umask.spoilsFiles,
+      durable: settings.durable,
+    };
     this.owners = new Owners(this.layout, { ...like, durable: false }, token);
     this.quarantine = new Quarantine(this.layout, host.listener, host.random());
     this.usage = new Usage(settings);
     const slots = new Slots(this.layout, this.owners, settings.lockMs);
     this.gate = new KeyGate(slots, (error) => fault('release', error));
-    const folders = new Folders(this.layout, this.quarantine, like, settings.directoryMode, umask.spoilsFolders, this.owners.me.id);
+    const folders = new Folders(
+      this.layout,
+      this.quarantine,
+      like,
+      settings.directoryMode,
+      umask.spoilsFolders,
+      this.owners.me.id,
+    );
     this.files = new EntryFiles(host, this.layout, folders, this.gate, this.quarantine);
     this.trash = new Trash(this.layout, this.owners, folders, fault);
     this.subtree = new FileSubtree(host, this.layout, this.files, this.trash, this.usage);
-    this.leases = new FileLeases(host, this.files, this.owners, (place, bytes) => this.noteWritten(place, bytes));
+    this.leases = new FileLeases(host, this.files, this.owners, (place, bytes) =>
+      this.noteWritten(place, bytes),
+    );
     this.sweeper = new Sweeper({ ...this, slots }, settings.sweepMs, fault, () => this.#seeded());
     // A first look at everything: without it nobody knows how much there is.
     if (this.usage.isLimited) this.sweeper.start();
@@ -64,7 +81,8 @@ export class FileParts {
   /** After a write, with the key: room is made in the background, since other keys must not be waited for here. */
   noteWrittenAlone(place: Place, bytes: Uint8Array): void {
     this.usage.written(place.path, bytes.length, this.host.clock.now());
-    if (this.#isSeeded && this.usage.isLimited) this.inBackground(this.#makeRoom().catch((error: unknown) => this.#fault(error)));
+    if (this.#isSeeded && this.usage.isLimited)
+      this.inBackground(this.#makeRoom().catch((error: unknown) => this.#fault(error)));
   }
 
   /** Work that `close` waits for. It must not reject. */
@@ -87,7 +105,8 @@ export class FileParts {
   }
 
   async #makeRoom(): Promise<void> {
-    for (let victim = this.usage.nextVictim(); victim; victim = this.usage.nextVictim()) await this.#evict(victim);
+    for (let victim = this.usage.nextVictim(); victim; victim = this.usage.nextVictim())
+      await this.#evict(victim);
   }
 
   async #evict({ path, reason }: Victim): Promise<void> {

@@ -1,4 +1,9 @@
-import { CacheError, describe, InvalidOptionsError, StorageUnavailableError } from '../../core/errors.js';
+import {
+  CacheError,
+  describe,
+  InvalidOptionsError,
+  StorageUnavailableError,
+} from '../../core/errors.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
 import type {
@@ -50,7 +55,10 @@ export class FileStore implements OpenStorage {
     return this.#decoded(at, current);
   }
 
-  readMany(at: readonly EntryAddress[], options?: ReadOptions): Promise<(StoredEntry | undefined)[]> {
+  readMany(
+    at: readonly EntryAddress[],
+    options?: ReadOptions,
+  ): Promise<(StoredEntry | undefined)[]> {
     return inOrder(at, (one) => this.read(one, options));
   }
 
@@ -97,7 +105,11 @@ export class FileStore implements OpenStorage {
       const now = this.host.clock.now();
       if (!file || !this.#isLive(file)) return false;
       usage.read(place.path, file.bytes.length, now, file.usedAt);
-      return files.renewAlone(place, file, { storedAt: now, ttlMs, graceMs: file.envelope.graceMs });
+      return files.renewAlone(place, file, {
+        storedAt: now,
+        ttlMs,
+        graceMs: file.envelope.graceMs,
+      });
     });
   }
 
@@ -126,7 +138,8 @@ export class FileStore implements OpenStorage {
         const current = file && toStored(this.host, file);
         const value = sum(at, current ? current.value : 0, by);
         const { sliding, tags } = current ?? { sliding: false, tags: [] };
-        if (await this.#put(at, place, { value, ttlMs, graceMs: 0, sliding, tags }, file)) return value;
+        if (await this.#put(at, place, { value, ttlMs, graceMs: 0, sliding, tags }, file))
+          return value;
       }
     });
   }
@@ -182,21 +195,37 @@ export class FileStore implements OpenStorage {
   }
 
   /** `undefined`: somebody else was faster. */
-  async #tryChange(at: EntryAddress, place: Place, change: Change): Promise<ChangeResult | undefined> {
+  async #tryChange(
+    at: EntryAddress,
+    place: Place,
+    change: Change,
+  ): Promise<ChangeResult | undefined> {
     const { files } = this.parts;
     const seen = this.#liveOnly(await files.read(at, place));
     const result = await change(seen && toStored(this.host, seen));
     if (!('write' in result)) return result;
     const isDone = await files.alone(place, async () => {
       const there = this.#liveOnly(await files.readAlone(at, place));
-      return isSameValue(seen, there) && (await this.#put(at, place, result.write, result.ttl === 'remaining' ? there : undefined));
+      return (
+        isSameValue(seen, there) &&
+        (await this.#put(at, place, result.write, result.ttl === 'remaining' ? there : undefined))
+      );
     });
     return isDone ? result : undefined;
   }
 
-  async #put(at: EntryAddress, place: Place, entry: NewEntry, endsWith: FileEntry | undefined): Promise<boolean> {
+  async #put(
+    at: EntryAddress,
+    place: Place,
+    entry: NewEntry,
+    endsWith: FileEntry | undefined,
+  ): Promise<boolean> {
     const times = endsWith ? endsWith.envelope : timesFrom(this.host.clock.now(), entry);
-    const bytes = this.parts.files.encode(at, entry, { storedAt: times.storedAt, ttlMs: times.ttlMs, graceMs: times.graceMs });
+    const bytes = this.parts.files.encode(at, entry, {
+      storedAt: times.storedAt,
+      ttlMs: times.ttlMs,
+      graceMs: times.graceMs,
+    });
     if (!(await this.parts.files.publishAlone(place, bytes))) return false;
     this.parts.noteWrittenAlone(place, bytes);
     return true;
@@ -207,8 +236,12 @@ export class FileStore implements OpenStorage {
     const { files } = this.parts;
     const { ttlMs, graceMs } = file.envelope;
     try {
-      const isRenewed = await files.alone(place, () => files.renewAlone(place, file, { storedAt: now, ttlMs, graceMs }));
-      return isRenewed ? { ...file, freshUntil: now + ttlMs, staleUntil: now + ttlMs + graceMs } : file;
+      const isRenewed = await files.alone(place, () =>
+        files.renewAlone(place, file, { storedAt: now, ttlMs, graceMs }),
+      );
+      return isRenewed
+        ? { ...file, freshUntil: now + ttlMs, staleUntil: now + ttlMs + graceMs }
+        : file;
     } catch (error) {
       // The value is here and good; that its life could not be renewed costs a later miss.
       this.#report('slide', error, at);
@@ -217,8 +250,11 @@ export class FileStore implements OpenStorage {
   }
 
   #noteRead(at: EntryAddress, place: Place, file: FileEntry, now: number): void {
-    if (!this.parts.usage.read(place.path, file.bytes.length, now, file.usedAt) || this.#isClosed) return;
-    this.parts.inBackground(this.parts.files.noteUse(place).catch((error: unknown) => this.#report('noteUse', error, at)));
+    if (!this.parts.usage.read(place.path, file.bytes.length, now, file.usedAt) || this.#isClosed)
+      return;
+    this.parts.inBackground(
+      this.parts.files.noteUse(place).catch((error: unknown) => this.#report('noteUse', error, at)),
+    );
   }
 
   /** A value that cannot be read (a class whose codec is gone) is a miss, like any other damage. */
@@ -241,18 +277,29 @@ export class FileStore implements OpenStorage {
   }
 
   #report(during: string, error: unknown, at: EntryAddress): void {
-    this.host.listener.onFault?.({ during, storage: this.type, error, key: at.key, scope: at.scope });
+    this.host.listener.onFault?.({
+      during,
+      storage: this.type,
+      error,
+      key: at.key,
+      scope: at.scope,
+    });
   }
 
   #checkOpen(): void {
-    if (this.#isClosed) throw new StorageUnavailableError('fileStorage: this storage is closed; nothing is written any more.');
+    if (this.#isClosed)
+      throw new StorageUnavailableError(
+        'fileStorage: this storage is closed; nothing is written any more.',
+      );
   }
 }
 
 /** @throws InvalidOptionsError for what cannot be counted with */
 function sum(at: EntryAddress, value: unknown, by: number): number {
   if (typeof value !== 'number' || !Number.isFinite(value))
-    throw new InvalidOptionsError(`increment: ${at.key} in scope ${at.scope} holds ${describe(value)}, not a finite number.`);
+    throw new InvalidOptionsError(
+      `increment: ${at.key} in scope ${at.scope} holds ${describe(value)}, not a finite number.`,
+    );
   return value + by;
 }
 

@@ -52,7 +52,8 @@ export class FileSubtree {
 
   async evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
     const wanted = new Set(tags);
-    const isTagged = (file: FileEntry): boolean => file.envelope.tags.some((tag) => wanted.has(tag));
+    const isTagged = (file: FileEntry): boolean =>
+      file.envelope.tags.some((tag) => wanted.has(tag));
     await this.#voidLeases(scope, tags);
     return this.#removeWhere(scope, isTagged, 'tag');
   }
@@ -70,7 +71,11 @@ export class FileSubtree {
   }
 
   removeIdle(scope: ScopePath, idleMs: number): Promise<number> {
-    return this.#removeWhere(scope, (file, path) => this.#usedAt(file, path) < this.host.clock.now() - idleMs, 'idle');
+    return this.#removeWhere(
+      scope,
+      (file, path) => this.#usedAt(file, path) < this.host.clock.now() - idleMs,
+      'idle',
+    );
   }
 
   async count(scope: ScopePath): Promise<number> {
@@ -85,7 +90,10 @@ export class FileSubtree {
     for await (const { folder, name } of filesIn(this.layout.folderOf(scope), options.deep)) {
       const found = isEntryName(name) ? await this.files.readFound(folder, name) : undefined;
       if (!found || !this.#isFresh(found.file)) continue;
-      yield { address: found.at, entry: toStored(this.host, found.file, options.keysOnly !== true) };
+      yield {
+        address: found.at,
+        entry: toStored(this.host, found.file, options.keysOnly !== true),
+      };
     }
   }
 
@@ -116,7 +124,11 @@ export class FileSubtree {
     });
   }
 
-  async #removeWhere(scope: ScopePath, condition: (file: FileEntry, path: string) => boolean, reason: RemovalReason): Promise<number> {
+  async #removeWhere(
+    scope: ScopePath,
+    condition: (file: FileEntry, path: string) => boolean,
+    reason: RemovalReason,
+  ): Promise<number> {
     let live = 0;
     await this.#forEachEntry(scope, async ({ at, file }) => {
       const place = this.layout.placeOf(at);
@@ -138,7 +150,12 @@ export class FileSubtree {
       if (!file || !isMeant(file)) return false;
       const { storedAt, graceMs } = file.envelope;
       if (graceMs === 0) await this.files.removeAlone(place);
-      else await this.files.renewAlone(place, file, { storedAt, ttlMs: Math.max(0, this.host.clock.now() - storedAt), graceMs });
+      else
+        await this.files.renewAlone(place, file, {
+          storedAt,
+          ttlMs: Math.max(0, this.host.clock.now() - storedAt),
+          graceMs,
+        });
       return true;
     });
   }

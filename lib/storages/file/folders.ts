@@ -1,4 +1,11 @@
-import { createWhole, hasCode, lstat, makeFolderIfMissing, syncFolder, type NewFile } from './disk.js';
+import {
+  createWhole,
+  hasCode,
+  lstat,
+  makeFolderIfMissing,
+  syncFolder,
+  type NewFile,
+} from './disk.js';
 import type { FileLayout } from './file-layout.js';
 import type { Quarantine } from './quarantine.js';
 
@@ -63,7 +70,10 @@ export class Folders {
   }
 
   async #replace(step: string): Promise<void> {
-    await this.quarantine.setAside(step, 'it is in the place of a folder but is none (a link is never followed)');
+    await this.quarantine.setAside(
+      step,
+      'it is in the place of a folder but is none (a link is never followed)',
+    );
     await makeFolderIfMissing(step, this.folderMode, this.setsFolderMode);
   }
 }

@@ -33,7 +33,12 @@ export class KeyGate {
     while (this.#tails.size > 0) await Promise.all(this.#tails.values());
   }
 
-  async #takeTurn<T>(slot: string, before: Promise<void> | undefined, work: () => Promise<T>, done: () => void): Promise<T> {
+  async #takeTurn<T>(
+    slot: string,
+    before: Promise<void> | undefined,
+    work: () => Promise<T>,
+    done: () => void,
+  ): Promise<T> {
     try {
       if (before) await before;
       await this.slots.acquire(slot);

@@ -30,9 +30,16 @@ export async function readLease(place: Place): Promise<LeaseRecord | undefined> 
 }
 
 /** For those who have the key to themselves. */
-export async function writeLease(folders: Folders, place: Place, lease: LeaseRecord): Promise<void> {
+export async function writeLease(
+  folders: Folders,
+  place: Place,
+  lease: LeaseRecord,
+): Promise<void> {
   const text = JSON.stringify(lease);
-  const temp = await folders.createTemp(place.folder, new TextEncoder().encode(`${crc32(text)}\n${text}`));
+  const temp = await folders.createTemp(
+    place.folder,
+    new TextEncoder().encode(`${crc32(text)}\n${text}`),
+  );
   try {
     await rename(temp, place.lease);
   } catch (error) {
@@ -42,7 +49,11 @@ export async function writeLease(folders: Folders, place: Place, lease: LeaseRec
 }
 
 /** Makes the running load's result unfit to be stored: always, or when it carries one of `tags`. For those who have the key. */
-export async function voidLease(folders: Folders, place: Place, tags?: readonly string[]): Promise<void> {
+export async function voidLease(
+  folders: Folders,
+  place: Place,
+  tags?: readonly string[],
+): Promise<void> {
   const lease = tags && (await readLease(place));
   const evictedTags = lease ? [...new Set([...lease.evictedTags, ...tags])] : [];
   if (!lease || evictedTags.length > TAGS_MAX) await unlinkIfThere(place.lease);

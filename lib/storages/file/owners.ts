@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { systemClock } from '../../core/clock.js';
 import { createWhole, hasCode, lstat, readWhole, unlinkIfThere, type NewFile } from './disk.js';
 import type { FileLayout } from './file-layout.js';
-import { lifeOf, readIdentity, thisProcess, writeIdentity, type ProcessIdentity } from './process-identity.js';
+import {
+  lifeOf,
+  readIdentity,
+  thisProcess,
+  writeIdentity,
+  type ProcessIdentity,
+} from './process-identity.js';
 
 /** How often a process shows that it is alive, for those that cannot look up its pid. */
 const HEARTBEAT_MS = 15_000;
@@ -41,7 +47,9 @@ export class Owners {
   }
 
   /** Whose file this is, and whether that process is gone for certain. `undefined`: no owner's file, or not there any more. */
-  async inspect(path: string): Promise<{ readonly owner: ProcessIdentity; readonly isDead: boolean } | undefined> {
+  async inspect(
+    path: string,
+  ): Promise<{ readonly owner: ProcessIdentity; readonly isDead: boolean } | undefined> {
     const bytes = await readWhole(path);
     const owner = bytes instanceof Uint8Array ? readIdentity(bytes) : undefined;
     return owner && { owner, isDead: await this.isDead(owner, path) };
@@ -78,7 +86,8 @@ export class Owners {
       writeFileSync(this.file, writeIdentity(this.me), { flag: 'wx', mode: this.like.mode });
     } catch (error) {
       // Nothing can be written then, temporary files least of all; the first write tries again and reports it.
-      if (!hasCode(error, 'EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'EIO', 'EMFILE')) throw error;
+      if (!hasCode(error, 'EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'EIO', 'EMFILE'))
+        throw error;
     }
   }
 

@@ -18,13 +18,21 @@ export interface ProcessIdentity {
 export function thisProcess(token: string): ProcessIdentity {
   const { pid } = process;
   const tail = token.toLowerCase().replace(/[^0-9a-z]/g, '');
-  return { id: `${pid}-${tail}`, pid, start: startedAt(readOr(`/proc/${pid}/stat`)), space: pidSpace() };
+  return {
+    id: `${pid}-${tail}`,
+    pid,
+    start: startedAt(readOr(`/proc/${pid}/stat`)),
+    space: pidSpace(),
+  };
 }
 
 /** Reads back what {@link writeIdentity} made; `undefined` for anything else. */
 export function readIdentity(bytes: Uint8Array): ProcessIdentity | undefined {
   const [magic, id, pid, start, space] = new TextDecoder().decode(bytes).split('\n');
-  const isWhole = magic === 'nestjs-scoped-cache owner' && /^[0-9]+-[0-9a-z]+$/.test(id ?? '') && space !== undefined;
+  const isWhole =
+    magic === 'nestjs-scoped-cache owner' &&
+    /^[0-9]+-[0-9a-z]+$/.test(id ?? '') &&
+    space !== undefined;
   return isWhole ? { id: id!, pid: Number(pid), start: start!, space } : undefined;
 }
 
@@ -33,7 +41,10 @@ export function writeIdentity({ id, pid, start, space }: ProcessIdentity): strin
 }
 
 /** Alive, dead, or not to be told from here, which leaves the heartbeat. */
-export async function lifeOf(other: ProcessIdentity, me: ProcessIdentity): Promise<'alive' | 'dead' | 'unknown'> {
+export async function lifeOf(
+  other: ProcessIdentity,
+  me: ProcessIdentity,
+): Promise<'alive' | 'dead' | 'unknown'> {
   if (other.space !== me.space) return 'unknown';
   if (other.start === '') return hasProcess(other.pid) ? 'unknown' : 'dead';
   try {

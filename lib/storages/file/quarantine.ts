@@ -33,14 +33,30 @@ export class Quarantine {
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return;
       // Where nothing can be moved, the file stays and is a miss each time; that is reported as well.
-      this.#report(new SerializationError(`fileStorage: ${path} was ignored: ${why}. It could not be set aside.`, { cause: error }), at);
+      this.#report(
+        new SerializationError(
+          `fileStorage: ${path} was ignored: ${why}. It could not be set aside.`,
+          { cause: error },
+        ),
+        at,
+      );
       return;
     }
     this.#count++;
-    this.#report(new SerializationError(`fileStorage: ${path} was ignored: ${why}. It is now ${target}; remove it when you have looked at it.`), at);
+    this.#report(
+      new SerializationError(
+        `fileStorage: ${path} was ignored: ${why}. It is now ${target}; remove it when you have looked at it.`,
+      ),
+      at,
+    );
   }
 
   #report(error: SerializationError, at: EntryAddress | undefined): void {
-    this.listener.onFault?.({ during: 'read', storage: 'file', error, ...(at && { key: at.key, scope: at.scope }) });
+    this.listener.onFault?.({
+      during: 'read',
+      storage: 'file',
+      error,
+      ...(at && { key: at.key, scope: at.scope }),
+    });
   }
 }

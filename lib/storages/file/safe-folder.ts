@@ -1,4 +1,12 @@
-import { chmodSync, lstatSync, mkdirSync, statSync, writeFileSync, unlinkSync, type Stats } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  statSync,
+  writeFileSync,
+  unlinkSync,
+  type Stats,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { InvalidOptionsError } from '../../core/errors.js';
 import { hasCode } from './disk.js';
@@ -20,7 +28,14 @@ export function prepareFolders(layout: FileLayout, settings: FileSettings, token
   if (!existsAt(layout.root)) makeRoot(layout.root, settings);
   checkFolder(layout.root);
   const { directoryMode } = settings;
-  for (const folder of [layout.base, layout.entries, layout.slots, layout.owners, layout.trash, layout.corrupt])
+  for (const folder of [
+    layout.base,
+    layout.entries,
+    layout.slots,
+    layout.owners,
+    layout.trash,
+    layout.corrupt,
+  ])
     makeFolder(folder, directoryMode);
   return probeUmask(layout, settings, token);
 }
@@ -54,7 +69,10 @@ function makeFolder(path: string, mode: number): void {
 function checkFolder(path: string): void {
   const stats = lstatSync(path);
   if (stats.isSymbolicLink())
-    throw unusable(path, 'is a symbolic link, so somebody else could decide where entries go; name the folder itself');
+    throw unusable(
+      path,
+      'is a symbolic link, so somebody else could decide where entries go; name the folder itself',
+    );
   if (!stats.isDirectory()) throw unusable(path, 'is not a folder');
   checkOwner(path, stats);
 }
@@ -64,9 +82,15 @@ function checkOwner(path: string, stats: Stats): void {
   // Windows has neither.
   if (uid === undefined) return;
   if (stats.uid !== uid)
-    throw unusable(path, `belongs to user ${stats.uid}, but this process runs as ${uid}; use a folder of its own, or chown it`);
+    throw unusable(
+      path,
+      `belongs to user ${stats.uid}, but this process runs as ${uid}; use a folder of its own, or chown it`,
+    );
   if ((stats.mode & 0o022) !== 0)
-    throw unusable(path, `can be written to by other users (mode ${(stats.mode & 0o777).toString(8)}); run chmod go-w on it`);
+    throw unusable(
+      path,
+      `can be written to by other users (mode ${(stats.mode & 0o777).toString(8)}); run chmod go-w on it`,
+    );
 }
 
 function existsAt(path: string): boolean {
@@ -80,14 +104,21 @@ function probeUmask(layout: FileLayout, settings: FileSettings, token: string): 
     writeFileSync(path, '', { mode: 0o777, flag: 'wx' });
     const taken = ~statSync(path).mode & 0o777;
     unlinkSync(path);
-    return { spoilsFiles: (taken & settings.fileMode) !== 0, spoilsFolders: (taken & settings.directoryMode) !== 0 };
+    return {
+      spoilsFiles: (taken & settings.fileMode) !== 0,
+      spoilsFolders: (taken & settings.directoryMode) !== 0,
+    };
   } catch (error) {
     // A full or read-only disk must not keep the application from starting; writes will report it.
-    if (hasCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'EMFILE')) return { spoilsFiles: true, spoilsFolders: true };
+    if (hasCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'EMFILE'))
+      return { spoilsFiles: true, spoilsFolders: true };
     throw error;
   }
 }
 
 function unusable(path: string, why: string, cause?: unknown): InvalidOptionsError {
-  return new InvalidOptionsError(`fileStorage: ${path} ${why}.`, cause === undefined ? undefined : { cause });
+  return new InvalidOptionsError(
+    `fileStorage: ${path} ${why}.`,
+    cause === undefined ? undefined : { cause },
+  );
 }

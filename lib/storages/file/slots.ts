@@ -1,10 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock, sleep } from '../../core/clock.js';
+import { systemClock } from '../../core/clock.js';
 import { StorageUnavailableError } from '../../core/errors.js';
 import { hasCode, link, unlinkIfThere } from './disk.js';
 import type { FileLayout } from './file-layout.js';
 import type { Owners } from './owners.js';
+import { pause } from './pause.js';
 
 /** Tries before the pauses begin: a slot is usually held for less than a millisecond. */
 const QUICK_TRIES = 8;
@@ -35,7 +36,7 @@ export class Slots {
       // The first time is nearly always a live process about to finish: do not spend reads on who it is.
       if (tries >= 1) await this.#breakIfDead(name);
       if (systemClock.monotonic() >= until) throw this.#tooLong(name);
-      if (tries >= QUICK_TRIES) await sleep(systemClock, 1 + Math.random() * Math.min(PAUSE_MS_MAX, tries));
+      if (tries >= QUICK_TRIES) await pause(1 + Math.random() * Math.min(PAUSE_MS_MAX, tries));
     }
   }
 

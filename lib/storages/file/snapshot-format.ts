@@ -34,7 +34,9 @@ export function decodeHead(bytes: Uint8Array): number | undefined {
   if (bytes.length < SNAPSHOT.headBytes) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const isOurs = SNAPSHOT.magic.every((byte, at) => bytes[at] === byte);
-  return isOurs && view.getUint32(16, true) === crc32(bytes.subarray(0, 16)) ? view.getFloat64(8, true) : undefined;
+  return isOurs && view.getUint32(16, true) === crc32(bytes.subarray(0, 16))
+    ? view.getFloat64(8, true)
+    : undefined;
 }
 
 export function encodeRecordHead(record: Uint8Array): Uint8Array {
@@ -114,7 +116,8 @@ export class SnapshotParser {
 
   #takeTrailer(view: DataView): void {
     if (this.#rest.length < SNAPSHOT.trailerBytes) return;
-    const isRight = view.getFloat64(4, true) === this.#records && view.getUint32(12, true) === this.#sum;
+    const isRight =
+      view.getFloat64(4, true) === this.#records && view.getUint32(12, true) === this.#sum;
     this.isWhole = isRight && this.#rest.length === SNAPSHOT.trailerBytes;
     this.#isLost = true;
   }

@@ -1,5 +1,14 @@
 import { constants, type Stats } from 'node:fs';
-import { link, lstat, mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises';
+import {
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  unlink,
+  type FileHandle,
+} from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -63,7 +72,9 @@ export interface SnapshotState {
 /** Reads a snapshot through without keeping anything. Rejects with ENOENT when there is none. */
 export async function inspectSnapshot(file: string): Promise<SnapshotState> {
   const state = { isWhole: false, dumpedAt: undefined as number | undefined, count: 0, damaged: 0 };
-  for await (const part of readParts(file, (parser) => Object.assign(state, { isWhole: parser.isWhole, dumpedAt: parser.dumpedAt }))) {
+  for await (const part of readParts(file, (parser) =>
+    Object.assign(state, { isWhole: parser.isWhole, dumpedAt: parser.dumpedAt }),
+  )) {
     if (part) state.count++;
     else state.damaged++;
   }
@@ -81,8 +92,16 @@ export function snapshotFiles(file: string, backups: number): string[] {
   return [path, ...Array.from({ length: backups }, (_, at) => `${path}.${at + 1}`)];
 }
 
-async function writeTemp(temp: string, records: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, dumpedAt: number): Promise<SnapshotWriter> {
-  const handle = await open(temp, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0), FILE_MODE);
+async function writeTemp(
+  temp: string,
+  records: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  dumpedAt: number,
+): Promise<SnapshotWriter> {
+  const handle = await open(
+    temp,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0),
+    FILE_MODE,
+  );
   try {
     await handle.chmod(FILE_MODE);
     const writer = new SnapshotWriter(handle);
@@ -137,7 +156,9 @@ async function verify(temp: string, expected: { bytes: number; sum: number }): P
     sum = crc32(chunk, sum);
   }
   if (bytes !== expected.bytes || sum !== expected.sum)
-    throw new SerializationError(`The snapshot ${temp} reads back differently from what was written (${bytes} of ${expected.bytes} bytes). The previous one stays.`);
+    throw new SerializationError(
+      `The snapshot ${temp} reads back differently from what was written (${bytes} of ${expected.bytes} bytes). The previous one stays.`,
+    );
 }
 
 /**
@@ -156,7 +177,10 @@ async function rotate(path: string, backups: number): Promise<void> {
   await unlinkIfThere(temp);
 }
 
-async function* readParts(file: string, atEnd: (parser: SnapshotParser) => void): AsyncGenerator<Uint8Array | undefined> {
+async function* readParts(
+  file: string,
+  atEnd: (parser: SnapshotParser) => void,
+): AsyncGenerator<Uint8Array | undefined> {
   const parser = new SnapshotParser();
   for await (const chunk of chunksOf(file)) {
     for (const part of parser.push(chunk)) yield part.kind === 'record' ? part.bytes : undefined;
@@ -166,7 +190,10 @@ async function* readParts(file: string, atEnd: (parser: SnapshotParser) => void)
 }
 
 async function* chunksOf(file: string): AsyncGenerator<Uint8Array> {
-  const handle = await open(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  const handle = await open(
+    file,
+    constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0),
+  );
   try {
     checkTrusted(file, await handle.stat());
     for (;;) {
@@ -183,7 +210,8 @@ async function* chunksOf(file: string): AsyncGenerator<Uint8Array> {
 /** Whoever can write the file decides what the cache answers. */
 function checkTrusted(file: string, stats: Stats): void {
   const uid = process.getuid?.();
-  if (!stats.isFile()) throw new CacheError('STORAGE_UNAVAILABLE', `The snapshot ${file} is no plain file.`);
+  if (!stats.isFile())
+    throw new CacheError('STORAGE_UNAVAILABLE', `The snapshot ${file} is no plain file.`);
   if (uid !== undefined && (stats.uid !== uid || (stats.mode & 0o022) !== 0))
     throw new CacheError(
       'STORAGE_UNAVAILABLE',
@@ -201,10 +229,13 @@ async function removeOrphans(path: string): Promise<void> {
   const me = thisProcess('');
   const prefix = `.${basename(path)}.`;
   for (const name of await readdir(dirname(path))) {
-    const parts = name.startsWith(prefix) ? /^(\d+)\.(\d+)\.[0-9a-f]{16}\.tmp$/.exec(name.slice(prefix.length)) : null;
+    const parts = name.startsWith(prefix)
+      ? /^(\d+)\.(\d+)\.[0-9a-f]{16}\.tmp$/.exec(name.slice(prefix.length))
+      : null;
     if (!parts || Number(parts[1]) === me.pid) continue;
     const start = parts[2] === '0' ? '' : parts[2]!;
-    if ((await lifeOf({ ...me, pid: Number(parts[1]), start }, me)) === 'dead') await unlink(join(dirname(path), name)).catch(ignoreGone);
+    if ((await lifeOf({ ...me, pid: Number(parts[1]), start }, me)) === 'dead')
+      await unlink(join(dirname(path), name)).catch(ignoreGone);
   }
 }
 

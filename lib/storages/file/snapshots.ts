@@ -5,7 +5,13 @@ import type { NewEntry } from '../../core/entry.js';
 import { GLOBAL_SCOPE } from '../../core/scope.js';
 import type { EntryAddress, ListedEntry, OpenStorage, StorageHost } from '../../core/storage.js';
 import { hasCode } from './disk.js';
-import { inspectSnapshot, readSnapshot, snapshotFiles, writeSnapshot, type SnapshotState } from './snapshot.js';
+import {
+  inspectSnapshot,
+  readSnapshot,
+  snapshotFiles,
+  writeSnapshot,
+  type SnapshotState,
+} from './snapshot.js';
 
 /** For {@link Snapshots}. */
 export interface SnapshotsOptions {
@@ -52,7 +58,13 @@ export class Snapshots {
   #stopTimer: (() => void) | undefined;
   #dumping: Promise<boolean> = Promise.resolve(true);
   #waiting: Promise<boolean> | undefined;
-  readonly #figures = { dumps: 0, failedDumps: 0, dumpedEntries: 0, lastDumpAt: 0, restoredEntries: 0 };
+  readonly #figures = {
+    dumps: 0,
+    failedDumps: 0,
+    dumpedEntries: 0,
+    lastDumpAt: 0,
+    restoredEntries: 0,
+  };
 
   /** @throws InvalidOptionsError for a wrong option */
   constructor(
@@ -61,9 +73,12 @@ export class Snapshots {
     options: SnapshotsOptions,
   ) {
     const { file, backups = 2 } = options;
-    if (typeof file !== 'string' || file === '') throw new InvalidOptionsError('snapshot: file must be the path of a file.');
+    if (typeof file !== 'string' || file === '')
+      throw new InvalidOptionsError('snapshot: file must be the path of a file.');
     if (!Number.isInteger(backups) || backups < 0 || backups > 100)
-      throw new InvalidOptionsError(`snapshot: backups must be a whole number from 0 to 100; got ${String(backups)}.`);
+      throw new InvalidOptionsError(
+        `snapshot: backups must be a whole number from 0 to 100; got ${String(backups)}.`,
+      );
     this.#files = snapshotFiles(file, backups);
     this.#backups = backups;
     this.#everyMs = toMs(options.every ?? '5m', 'snapshot: every');
@@ -156,7 +171,10 @@ export class Snapshots {
   async #dumpNow(): Promise<boolean> {
     const dumpedAt = this.host.clock.now();
     try {
-      this.#figures.dumpedEntries = await writeSnapshot(this.#files[0]!, this.#records(), { backups: this.#backups, dumpedAt });
+      this.#figures.dumpedEntries = await writeSnapshot(this.#files[0]!, this.#records(), {
+        backups: this.#backups,
+        dumpedAt,
+      });
       this.#figures.dumps++;
       this.#figures.lastDumpAt = dumpedAt;
       return true;
@@ -211,7 +229,14 @@ export class Snapshots {
       const state = await this.#inspect(file);
       if (state?.isWhole) return { file, state };
       if (state && state.count > 0) damaged ??= { file, state };
-      if (state) this.#report('restore', new CacheError('STORAGE_UNAVAILABLE', `The snapshot ${file} is damaged (${state.count} good records, ${state.damaged} bad ones); trying the next older one.`));
+      if (state)
+        this.#report(
+          'restore',
+          new CacheError(
+            'STORAGE_UNAVAILABLE',
+            `The snapshot ${file} is damaged (${state.count} good records, ${state.damaged} bad ones); trying the next older one.`,
+          ),
+        );
     }
     return damaged;
   }
@@ -254,7 +279,17 @@ export class Snapshots {
       const value = serializer.deserialize(envelope.payload);
       // A clock that was set back must not make lives longer than they were given.
       const ttlMs = Math.min(leftMs, envelope.ttlMs);
-      return [{ scope, key }, { value: admit ? admit(value, key) : value, ttlMs, graceMs, sliding, tags, ...(loadMs !== undefined && { loadMs }) }];
+      return [
+        { scope, key },
+        {
+          value: admit ? admit(value, key) : value,
+          ttlMs,
+          graceMs,
+          sliding,
+          tags,
+          ...(loadMs !== undefined && { loadMs }),
+        },
+      ];
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
       counts.damaged++;
@@ -265,7 +300,10 @@ export class Snapshots {
 
   /** What is there already is newer than any snapshot. */
   async #put(batch: readonly RestoreItem[], counts: Counts): Promise<RestoreItem[]> {
-    const there = await this.storage.readMany(batch.map(([at]) => at), { peek: true });
+    const there = await this.storage.readMany(
+      batch.map(([at]) => at),
+      { peek: true },
+    );
     const missing = batch.filter((_, at) => there[at] === undefined);
     await this.storage.writeMany(missing);
     counts.restored += missing.length;
@@ -286,6 +324,11 @@ export class Snapshots {
   }
 
   #report(during: string, error: unknown, at?: EntryAddress): void {
-    this.host.listener.onFault?.({ during, storage: 'snapshot', error, ...(at && { key: at.key, scope: at.scope }) });
+    this.host.listener.onFault?.({
+      during,
+      storage: 'snapshot',
+      error,
+      ...(at && { key: at.key, scope: at.scope }),
+    });
   }
 }

@@ -44,7 +44,8 @@ export class Sweeper {
   /** All of it, now. Resolves to how many expired entries it removed. */
   async removeExpired(): Promise<number> {
     let removed = 0;
-    for await (const found of filesIn(this.parts.layout.entries, true)) if (await this.#visit(found)) removed++;
+    for await (const found of filesIn(this.parts.layout.entries, true))
+      if (await this.#visit(found)) removed++;
     return removed;
   }
 
@@ -100,7 +101,8 @@ export class Sweeper {
   /** `true`: an expired entry was removed. */
   async #visit({ folder, name }: Found): Promise<boolean> {
     const owner = ownerOfTemp(name);
-    if (owner !== undefined && (await this.parts.owners.isGone(owner))) await unlinkIfThere(join(folder, name));
+    if (owner !== undefined && (await this.parts.owners.isGone(owner)))
+      await unlinkIfThere(join(folder, name));
     if (isLeaseName(name)) await this.#visitLease(folder, name);
     return isEntryName(name) ? this.#visitEntry(folder, name) : false;
   }
@@ -111,7 +113,8 @@ export class Sweeper {
     const place = layout.placeIn(folder, name.slice(0, name.indexOf('.')));
     await files.alone(place, async () => {
       const lease = await readLease(place);
-      if (!lease || host.clock.now() >= lease.expiresAt || (await owners.isGone(lease.ownerId))) await unlinkIfThere(place.lease);
+      if (!lease || host.clock.now() >= lease.expiresAt || (await owners.isGone(lease.ownerId)))
+        await unlinkIfThere(place.lease);
     });
   }
 

@@ -31,7 +31,9 @@ export class Trash {
 
   /** Removes what was evicted, when there is time: one folder after the other. */
   reclaimLater(path: string): void {
-    this.#reclaiming = this.#reclaiming.then(() => this.#reclaim(path)).catch((error: unknown) => this.onFault('reclaim', error));
+    this.#reclaiming = this.#reclaiming
+      .then(() => this.#reclaim(path))
+      .catch((error: unknown) => this.onFault('reclaim', error));
   }
 
   /** What dead processes evicted but could not reclaim. */
@@ -57,7 +59,8 @@ export class Trash {
   async #reclaim(path: string): Promise<void> {
     for await (const { folder, name } of filesIn(path, true)) {
       if (this.#isClosed) return;
-      if (isEntryName(name) || isLeaseName(name) || ownerOfTemp(name) !== undefined) await unlinkIfThere(join(folder, name));
+      if (isEntryName(name) || isLeaseName(name) || ownerOfTemp(name) !== undefined)
+        await unlinkIfThere(join(folder, name));
     }
     const folders: string[] = [];
     for await (const folder of foldersIn(path, true)) folders.push(folder);

@@ -1,4 +1,4 @@
-import { sleep, systemClock } from '../../core/clock.js';
+import { pause } from './pause.js';
 
 /** How long somebody waits for a turn before going ahead without. */
 const PATIENCE_MS = 100;
@@ -24,7 +24,7 @@ export class Turns {
   }
 
   async #after<T>(before: Promise<unknown> | undefined, work: () => Promise<T>): Promise<T> {
-    if (before) await Promise.race([before, sleep(systemClock, PATIENCE_MS)]);
+    if (before) await Promise.race([before, pause(PATIENCE_MS)]);
     return work();
   }
 }

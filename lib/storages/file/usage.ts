@@ -62,7 +62,8 @@ export class Usage {
 
   /** An entry that somebody else wrote: it goes behind the ones known. */
   found(path: string, bytes: number, usedAt: number): void {
-    if (this.#isLimited && !this.#uses.has(path)) this.#put(path, { bytes, usedAt, notedAt: usedAt });
+    if (this.#isLimited && !this.#uses.has(path))
+      this.#put(path, { bytes, usedAt, notedAt: usedAt });
   }
 
   removed(path: string): void {
@@ -89,6 +90,7 @@ export class Usage {
     this.removed(path);
     this.#uses.set(path, use);
     this.#bytes += use.bytes;
-    if (!this.#isLimited && this.#uses.size > REMEMBERED_MAX) this.removed(this.#uses.keys().next().value!);
+    if (!this.#isLimited && this.#uses.size > REMEMBERED_MAX)
+      this.removed(this.#uses.keys().next().value!);
   }
 }

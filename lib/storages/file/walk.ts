@@ -17,7 +17,8 @@ const BATCH = 256;
 export async function* filesIn(folder: string, deep: boolean): AsyncGenerator<Found> {
   for await (const entry of entriesOf(folder)) {
     if (entry.isFile()) yield { folder, name: entry.name };
-    else if (deep && entry.isDirectory() && isScopeFolderName(entry.name)) yield* filesIn(join(folder, entry.name), deep);
+    else if (deep && entry.isDirectory() && isScopeFolderName(entry.name))
+      yield* filesIn(join(folder, entry.name), deep);
   }
 }
 
@@ -26,11 +27,16 @@ export async function* foldersIn(folder: string, deep: boolean): AsyncGenerator<
   yield folder;
   if (!deep) return;
   for await (const entry of entriesOf(folder))
-    if (entry.isDirectory() && isScopeFolderName(entry.name)) yield* foldersIn(join(folder, entry.name), deep);
+    if (entry.isDirectory() && isScopeFolderName(entry.name))
+      yield* foldersIn(join(folder, entry.name), deep);
 }
 
 /** Runs `work` on each item, `width` at a time. The first failure ends it. */
-export async function forEach<T>(items: AsyncIterable<T>, width: number, work: (item: T) => Promise<void>): Promise<void> {
+export async function forEach<T>(
+  items: AsyncIterable<T>,
+  width: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const iterator = items[Symbol.asyncIterator]();
   let isOver = false;
   const lane = async (): Promise<void> => {

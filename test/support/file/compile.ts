@@ -8,7 +8,8 @@ export function compileLib(): string {
   const out = mkdtempSync(join(tmpdir(), 'nsc-lib-'));
   writeFileSync(join(out, 'package.json'), '{ "type": "module" }');
   symlinkSync(resolve('node_modules'), join(out, 'node_modules'));
-  for (const part of ['core', 'platform', 'storages/file', 'storages/memory']) compile(join('lib', part), join(out, part));
+  for (const part of ['core', 'platform', 'storages/file', 'storages/memory'])
+    compile(join('lib', part), join(out, part));
   writeJs(join('lib', 'file.ts'), join(out, 'file.js'));
   return out;
 }
@@ -17,7 +18,8 @@ function compile(from: string, to: string): void {
   mkdirSync(to, { recursive: true });
   for (const item of readdirSync(from, { withFileTypes: true })) {
     if (item.isDirectory()) compile(join(from, item.name), join(to, item.name));
-    else if (/(?<!\.spec)\.ts$/.test(item.name)) writeJs(join(from, item.name), join(to, item.name.replace(/ts$/, 'js')));
+    else if (/(?<!\.spec)\.ts$/.test(item.name))
+      writeJs(join(from, item.name), join(to, item.name.replace(/ts$/, 'js')));
   }
 }
 

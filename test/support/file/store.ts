@@ -27,7 +27,11 @@ export class Recorder implements CacheListener {
 }
 
 /** Enough for these tests; what serializers do is tested elsewhere. */
-const v8Serializer: Serializer = { name: 'v8', serialize: (value) => serialize(value), deserialize: (bytes) => deserialize(bytes) as unknown };
+const v8Serializer: Serializer = {
+  name: 'v8',
+  serialize: (value) => serialize(value),
+  deserialize: (bytes) => deserialize(bytes) as unknown,
+};
 
 export const scopes = new ScopeTree(['org', 'user', 'session']);
 
@@ -78,7 +82,9 @@ export class Folder {
   readonly #open: FileStore[] = [];
 
   store(options: Partial<FileStorageOptions> = {}, host: StorageHost = makeHost()): FileStore {
-    const store = fileStorage({ directory: join(this.path, 'cache'), ...options }).open(host) as FileStore;
+    const store = fileStorage({ directory: join(this.path, 'cache'), ...options }).open(
+      host,
+    ) as FileStore;
     this.#open.push(store);
     return store;
   }
@@ -93,7 +99,9 @@ export class Folder {
  * How long the event loop was kept busy at a time while `work` ran, in ms of processor time: on a machine that others use
  * as well, the clock on the wall mostly tells how busy they are.
  */
-export async function busyStretches(work: () => Promise<unknown>): Promise<{ readonly longest: number; readonly p999: number }> {
+export async function busyStretches(
+  work: () => Promise<unknown>,
+): Promise<{ readonly longest: number; readonly p999: number }> {
   const stretches: number[] = [];
   let isOver = false;
   let before = process.cpuUsage();
