@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Lease, LeaseAnswer, OpenStorage } from '../../lib/core/storage.js';
 import { redisStorage } from '../../lib/redis.js';
 import type { ServerProcess } from '../support/servers/process.js';
-import { cli, startRedis } from '../support/servers/redis.js';
+import { cli, startRedis, until } from '../support/servers/redis.js';
 import { at, entry, scope, sleep, testHost } from './support.js';
 
 let server: ServerProcess;
@@ -161,8 +161,10 @@ describe('leases (P5, P9)', () => {
 
   test('nothing is left of leases that ended', async () => {
     await take(storage, 100);
-    await sleep(150);
-    expect(await cli(server.port, 'dbsize')).toBe('0');
+    await until(
+      async () => (await cli(server.port, 'dbsize')) === '0',
+      'the server has dropped all',
+    );
   });
 
   test('100 callers in two processes: one loads', async () => {

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { OpenStorage } from '../../lib/core/storage.js';
 import { redisStorage } from '../../lib/redis.js';
 import type { ServerProcess } from '../support/servers/process.js';
-import { cli, startRedis } from '../support/servers/redis.js';
+import { cli, startRedis, until } from '../support/servers/redis.js';
 import { at, collect, entry, scope, sleep, testHost } from './support.js';
 
 let server: ServerProcess;
@@ -69,8 +69,10 @@ describe('one server', () => {
     await sleep(310);
     expect(await other.read(at('k', { org: 'o', user: 'u' }))).toBeUndefined();
     expect(await other.count(scope('global'))).toBe(0);
-    await sleep(100);
-    expect(await cli(server.port, 'dbsize')).toBe('0');
+    await until(
+      async () => (await cli(server.port, 'dbsize')) === '0',
+      'the server has dropped all',
+    );
   });
 
   test('S1 within its grace an entry is stale, listed nowhere and not counted', async () => {

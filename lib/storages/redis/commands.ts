@@ -4,7 +4,7 @@ import type { Connection } from './connection.js';
 import { Deadlines } from './deadlines.js';
 import { faultOf } from './faults.js';
 import type { ScopeKeys } from './layout.js';
-import type { Script } from './scripts.js';
+import type { Script } from './lua.js';
 
 /** What goes to a script besides its keys. */
 export type Argument = string | number | Buffer;

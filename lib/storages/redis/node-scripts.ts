@@ -1,11 +1,11 @@
-import { PARTS, script } from './scripts.js';
+import { RECORD, script } from './lua.js';
 
 /**
  * Scripts on whole nodes. KEYS: the nodes from the global one to the target. ARGV[1]: base of the bucket's keys.
  * An eviction deletes an epoch, which kills everything below at once; the index that belonged to it then waits in the
  * list `g` until its entries have been reclaimed in batches (small ones go in the same step).
  */
-const TARGET = `${PARTS.record}
+const TARGET = `${RECORD}
 local function target()
   local nodes, parent, epoch, fence, stale = redis.call('MGET', unpack(KEYS)), ''
   for at = 1, #KEYS do

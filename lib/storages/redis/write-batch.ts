@@ -20,7 +20,8 @@ interface Waiting extends Put {
   readonly reject: (error: unknown) => void;
 }
 
-const BATCH_MAX = 128;
+/** Small enough for the server to work on one while the next is made. */
+const BATCH_MAX = 16;
 const BATCH_BYTES_MAX = 256 * 1024;
 const SWEEP_EVERY = 16;
 

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+
+/** A Lua script: static text; whatever varies travels in KEYS and ARGV. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+/**
+ * Every script on one entry takes KEYS: entry, lease, then the nodes from the global one to the entry's own.
+ * ARGV[1] is the base of the bucket's keys. Further keys that a script derives have the same hash tag, so they
+ * lie in the same slot; during a slot migration they may seem missing, which can only cause misses (P8).
+ *
+ * A node is `epoch:fence;parent epoch;stale fence`. An entry is `E`, a u16 length, `epoch:fence,…|tag,…|stamp|fences`
+ * (from the global node down) and an envelope. It is alive while all its epochs are current and, where a fence has
+ * moved on, none of its tags has been evicted since.
+ */
+export const RECORD = `
+local P = ARGV[1]
+local function extraOf(key)
+  local head = redis.call('GETRANGE', key, 0, 399)
+  if #head < 3 or string.byte(head, 1) ~= 69 then return nil end
+  local n = string.byte(head, 2) + 256 * string.byte(head, 3)
+  if #head < n + 43 then head = redis.call('GETRANGE', key, 0, n + 42) end
+  if #head < n + 43 then return nil end
+  return string.sub(head, 4, n + 3), head, n
+end
+local function unlist(name, extra)
+  local levels, tags = string.match(extra, '^([^|]*)|([^|]*)|')
+  for epoch in string.gmatch(levels, '([^:,]+):') do
+    redis.call('ZREM', P .. 'i:' .. epoch, name)
+    for tag in string.gmatch(tags, '[^,]+') do redis.call('ZREM', P .. 'i:' .. epoch .. ':' .. tag, name) end
+  end
+end
+`;
+
+/** Whether levels (`epoch:fence,…`) still hold; a second answer says whether they were marked stale. */
+export const JUDGE = `
+local function judge(levels, tags, nodes)
+  local at, stale = 0, false
+  for epoch, fence in string.gmatch(levels, '([^:,]+):(%d+)') do
+    at = at + 1
+    local node = nodes[at]
+    if not node then return false end
+    local now, moved, since = string.match(node, '^([^:]+):(%d+);[^;]*;(%d+)$')
+    if now ~= epoch then return false end
+    if moved ~= fence then
+      fence = tonumber(fence)
+      if tonumber(since) > fence then stale = true end
+      for tag in string.gmatch(tags, '[^,]+') do
+        local kept = redis.call('GET', P .. 't:' .. epoch .. ':' .. tag)
+        if not kept then return false end
+        local first, old = string.match(kept, '^(%d+):(%d+)$')
+        if tonumber(first) > fence then return false end
+        if tonumber(old) > fence then stale = true end
+      end
+    end
+  end
+  return at > 0 and at == #nodes, stale
+end
+local function judgeRecord(extra, nodes)
+  local levels, tags = string.match(extra, '^([^|]*)|([^|]*)|')
+  return judge(levels, tags, nodes)
+end
+local function nodesFrom(first)
+  local keys = {}
+  for at = first, #KEYS do keys[#keys + 1] = KEYS[at] end
+  return keys, redis.call('MGET', unpack(keys))
+end
+`;
+
+/** `ensure` gives every node an epoch; a node whose parent's epoch changed is a new node. */
+export const ENSURE = `
+local function ensure(keys, nodes, token)
+  local parent, epochs, fences, levels = '', {}, {}, {}
+  for at = 1, #keys do
+    local epoch, fence, above
+    if nodes[at] then epoch, fence, above = string.match(nodes[at], '^([^:]+):(%d+);([^;]*);') end
+    if not epoch or above ~= parent then
+      epoch, fence = token .. '.' .. at, '0'
+      redis.call('SET', keys[at], epoch .. ':0;' .. parent .. ';0')
+    end
+    epochs[at], fences[at], parent = epoch, fence, epoch
+    levels[at] = epoch .. ':' .. fence
+  end
+  return epochs, fences, table.concat(levels, ',')
+end
+local function outlast(key, life)
+  local left = redis.call('PTTL', key)
+  if left ~= -1 and life == 0 then redis.call('PERSIST', key) end
+  if left ~= -1 and life > 0 and left < life then redis.call('PEXPIRE', key, life) end
+end
+`;
+
+/** `list` enters a member into an index; index and node (or tag) live as long as the longest entry, at most a second more. */
+export const LIST = `
+local function list(index, owner, life, isNew, members)
+  local left = redis.call('PTTL', index)
+  redis.call('ZADD', index, unpack(members))
+  if left == -1 and not isNew then return end
+  if life == 0 or left == -1 then
+    redis.call('PERSIST', index)
+    redis.call('PERSIST', owner)
+  elseif left < life or isNew then
+    local longest = math.max(left, life)
+    longest = longest + math.min(1000, math.floor(longest / 10))
+    redis.call('PEXPIRE', index, longest)
+    redis.call('PEXPIRE', owner, longest)
+  end
+end
+local function put(key, name, path, tags, stamp, fences, life, envelope)
+  local same = path .. '||'
+  local old = redis.call('GETRANGE', key, 3, #path + 4)
+  if old ~= same and old ~= '' then
+    local extra = extraOf(key)
+    if extra then unlist(name, extra) end
+  end
+  local size = #path + #tags + #stamp + #fences + 3
+  local record = 'E' .. string.char(size % 256, math.floor(size / 256)) .. path .. '|' .. tags .. '|' .. stamp .. '|' .. fences .. envelope
+  if life == 0 then redis.call('SET', key, record) else redis.call('SET', key, record, 'PX', life) end
+end
+local function listTags(epoch, fence, tags, score, name, life)
+  for tag in string.gmatch(tags, '[^,]+') do
+    local owner = P .. 't:' .. epoch .. ':' .. tag
+    local isNew = redis.call('SET', owner, fence .. ':0', 'NX')
+    list(P .. 'i:' .. epoch .. ':' .. tag, owner, life, isNew, { score, name })
+  end
+end
+`;
+
+/** Its digest is what travels, once the server knows the text. */
+export function script(text: string): Script {
+  return { text, sha: createHash('sha1').update(text).digest('hex') };
+}
