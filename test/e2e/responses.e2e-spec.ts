@@ -20,7 +20,7 @@ import {
 import { Reflector } from '@nestjs/core';
 import { Exclude, Expose } from 'class-transformer';
 import { of } from 'rxjs';
-import { Cacheable, CachePut } from 'nestjs-scoped-cache';
+import { Cacheable, CacheEvict, CachePut } from 'nestjs-scoped-cache';
 import { ADAPTERS, startApp, type RunningApp } from '../support/nest/start-app.js';
 import { spyOnWarnings } from '../support/nest/warnings.js';
 
@@ -120,6 +120,13 @@ class ResponseController {
   ): object {
     return { run: ++runs, language: headers['accept-language'] ?? null };
   }
+  @Put('language')
+  @CacheEvict({
+    ...shared,
+    name: 'ResponseController.language',
+    key: () => ['/r/language', {}, {}],
+  })
+  forgetLanguages(): void {}
   @Get('named-header') @Cacheable(shared) named(@Headers('x-poison') poison: string): object {
     return { run: ++runs, poison: poison ?? null };
   }
@@ -172,8 +179,16 @@ describe.each(ADAPTERS)('responses on %s', (adapter) => {
   beforeAll(async () => {
     app = await startApp(adapter, {
       controllers: [ResponseController, SerializingController],
-      prepare: (nest) =>
-        nest.useGlobalInterceptors(new ClassSerializerInterceptor(nest.get(Reflector))),
+      prepare: (nest) => {
+        let requests = 0;
+        nest.use((request: any, response: any, next: () => void) => {
+          response.setHeader('x-request', String(++requests));
+          response.setHeader('cache-status', 'elsewhere; fwd=miss');
+          if (request.headers['x-passport']) request.user = { id: 'ann', orgId: 'o1' };
+          next();
+        });
+        nest.useGlobalInterceptors(new ClassSerializerInterceptor(nest.get(Reflector)));
+      },
     });
   });
   afterAll(() => app.close());
@@ -219,7 +234,9 @@ describe.each(ADAPTERS)('responses on %s', (adapter) => {
   it('a stream is answered each time and never stored', async () => {
     const answers = await twice('/r/stream');
     expect(answers.map(({ body }) => body)).toEqual(['run 1', 'run 2']);
-    expect(answers[1]!.cache).toBe('nestjs-scoped-cache; fwd=miss; detail=stream');
+    expect(answers[1]!.cache).toBe(
+      'elsewhere; fwd=miss, nestjs-scoped-cache; fwd=miss; detail=stream',
+    );
   });
 
   it('a handler that answers by itself runs each time, with a warning', async () => {
@@ -237,7 +254,9 @@ describe.each(ADAPTERS)('responses on %s', (adapter) => {
   ])('%s: not stored, with one warning', async (path, detail) => {
     const answers = await twice(`/r/${path}`);
     expect(answers.map(({ body }) => body.run)).toEqual([1, 2]);
-    expect(answers[0]!.cache).toBe(`nestjs-scoped-cache; fwd=miss; detail=${detail}`);
+    expect(answers[0]!.cache).toBe(
+      `elsewhere; fwd=miss, nestjs-scoped-cache; fwd=miss; detail=${detail}`,
+    );
   });
 
   it('a private response is stored in the scope of one user', async () => {
@@ -253,6 +272,24 @@ describe.each(ADAPTERS)('responses on %s', (adapter) => {
       expect([answer.headers.get('x-run'), answer.headers.get('x-static')]).toEqual(['1', 's']);
     }
     expect(second!.cache).toContain('hit');
+  });
+
+  it('a hit keeps the headers that others set on its own response', async () => {
+    const [first, second] = await twice('/r/headers');
+    expect(second!.headers.get('x-request')).not.toBe(first!.headers.get('x-request'));
+  });
+
+  it('a user whom middleware put on the request counts, raw or not', async () => {
+    const answers = await twice('/r/private-user', { headers: { 'x-passport': 'yes' } });
+    expect(answers.map(({ body }) => body.run)).toEqual([1, 1]);
+  });
+
+  it('evicting a key evicts all its variants', async () => {
+    const inGerman = () =>
+      app.get('/r/language', undefined, { headers: { 'accept-language': 'de' } });
+    await inGerman();
+    await app.send('PUT', '/r/language');
+    expect((await inGerman()).body.run).toBe(2);
   });
 
   it('those who wait for one run of the handler get its status and headers too', async () => {
@@ -316,7 +353,7 @@ describe.each(ADAPTERS)('responses on %s', (adapter) => {
   it('handlers of unsafe methods are cached only with a key', async () => {
     const unsafe = [await app.send('POST', '/r/unsafe'), await app.send('POST', '/r/unsafe')];
     expect(unsafe.map(({ body }) => body.run)).toEqual([1, 2]);
-    expect(unsafe[0]!.cache).toBe('nestjs-scoped-cache; fwd=method');
+    expect(unsafe[0]!.cache).toBe('elsewhere; fwd=miss, nestjs-scoped-cache; fwd=method');
     const init = {
       body: JSON.stringify({ q: 1 }),
       headers: { 'content-type': 'application/json' },

@@ -8,7 +8,7 @@ let runs = 0;
 @Controller('profile')
 class ProfileController {
   @Get()
-  @Cacheable({ name: 'profile', scope: 'user', ttl: 60 })
+  @Cacheable({ name: 'profile', scope: 'user', ttl: 60, query: [] })
   mine(): object {
     return { run: ++runs };
   }

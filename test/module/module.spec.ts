@@ -182,6 +182,10 @@ describe('CacheModule', () => {
     await one.get(Reader).read();
     await two.get(Reader).read();
     expect([one.get(Reader).runs, two.get(Reader).runs]).toEqual([1, 1]);
+    const scoped = one
+      .get(CacheService)
+      .runInScope({ org: 'o1' }, () => two.get(CacheService).get('k', { scope: 'org' }));
+    await expect(scoped).rejects.toMatchObject({ code: 'MISSING_SCOPE' });
     await one.get(CacheService).clear();
     expect(await two.get(CacheService).size()).toBe(1);
     await one.close();

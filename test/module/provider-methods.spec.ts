@@ -294,6 +294,13 @@ describe('decorated provider methods', () => {
     },
   );
 
+  it('a result that looks like a stored response is itself', async () => {
+    const lookalike = { '@http': 1, body: 'b', status: 500 };
+    await numbers.falsy(lookalike);
+    expect(await numbers.falsy(lookalike)).toEqual(lookalike);
+    expect(numbers.calls).toBe(1);
+  });
+
   it('P11: mutating a result does not change the cached one', async () => {
     const first = await later(books.find(1));
     first.version = 'mutated';
