@@ -106,6 +106,8 @@ export type {
   OpenStorage,
   Platform,
   ReadOptions,
+  RestoreReport,
+  SnapshotControl,
   StorageDriver,
   StorageHost,
   WriteOptions,

@@ -22,6 +22,7 @@ import type {
 import { CacheState } from './cache-state.js';
 import { CacheWriter } from './cache-writer.js';
 import { toMs, type Duration } from './duration.js';
+import { UnsupportedError } from './errors.js';
 import type { StoredEntry } from './entry.js';
 import { isPromise } from './guard.js';
 import { jittered, keepSettings, loadSettings, type LoadSettings } from './load-settings.js';
@@ -38,7 +39,14 @@ import {
   type ScopeSelector,
   type ScopeTree,
 } from './scope.js';
-import type { CacheStorage, EntryAddress, OpenStorage, Platform } from './storage.js';
+import type {
+  CacheStorage,
+  EntryAddress,
+  OpenStorage,
+  Platform,
+  RestoreReport,
+  SnapshotControl,
+} from './storage.js';
 import { valuePolicy, type ValuePolicy } from './value/value-policy.js';
 
 /** What `getOrSetDetailed` tells beside the value. */
@@ -440,6 +448,34 @@ export class Cache {
     await this.#storage.ready?.();
   }
 
+  /**
+   * Writes all live entries to the snapshot file now. `false`: it failed, which was reported, and the previous snapshot is
+   * untouched. For storages made by `withSnapshots`; @throws UnsupportedError for others
+   */
+  async dump(): Promise<boolean> {
+    return this.#snapshots().dump();
+  }
+
+  /** Brings the newest good snapshot back; entries that are in the cache already stay. See {@link dump}. */
+  async restore(): Promise<RestoreReport> {
+    return this.#snapshots().restore();
+  }
+
+  /** Dumps at every interval from now on; again, there is no second timer. See {@link dump}. */
+  startAutoDump(): void {
+    this.#snapshots().startAutoDump();
+  }
+
+  /** See {@link dump}. */
+  stopAutoDump(): void {
+    this.#snapshots().stopAutoDump();
+  }
+
+  /** Another interval for {@link startAutoDump}; `0` stops it. */
+  setAutoDumpInterval(every: Duration): void {
+    this.#snapshots().setAutoDumpInterval(every);
+  }
+
   /** Stops background work and closes what the storage opened. Idempotent. */
   async close(): Promise<void> {
     this.#loading.close(new Error('The cache is closed.'));
@@ -454,6 +490,14 @@ export class Cache {
   /** @internal loads under way here; 0 when idle (P16). */
   get loadsUnderWay(): number {
     return this.#loading.flights.size;
+  }
+
+  #snapshots(): SnapshotControl {
+    const { snapshots } = this.#storage;
+    if (snapshots) return snapshots;
+    throw new UnsupportedError(
+      `The ${this.#storage.type} storage of this cache has no snapshots: use storage: withSnapshots(memoryStorage(), { file: … }) of nestjs-scoped-cache/file.`,
+    );
   }
 
   #addressOf(key: CacheKey, options: (ScopeOption & { type?: unknown }) | undefined): EntryAddress {

@@ -217,6 +217,7 @@ export class ScopeTree {
       const depth = this.#depthOf(name);
       const id: unknown = given[name];
       if (typeof id !== 'string' || id.length * 3 > KEY_BYTES_MAX) return undefined;
+      if (!Object.hasOwn(given, name)) return undefined;
       if (depth === 0) first = id;
       else if (depth === 1) second = id;
       else if (depth === 2) third = id;

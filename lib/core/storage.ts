@@ -10,6 +10,7 @@
 import type { CacheBus } from './bus.js';
 import type { CacheListener } from './cache-listener.js';
 import type { Clock } from './clock.js';
+import type { Duration } from './duration.js';
 import type { EvictionRule } from './eviction/eviction-rule.js';
 import type { NewEntry, StoredEntry } from './entry.js';
 import type { ScopePath, ScopeTree } from './scope.js';
@@ -214,12 +215,39 @@ export interface OpenStorage {
   removeExpired(): Awaitable<number>;
   /** Removes entries in the subtree not read or written for more than `idleMs`; a read in between keeps one. */
   removeIdle(scope: ScopePath, idleMs: number): Awaitable<number>;
+  /** Snapshots of its entries, where it was given a file for them. */
+  readonly snapshots?: SnapshotControl;
   /** Figures of its own for `stats()`, flat. */
   figures?(): Readonly<Record<string, number>>;
   /** Resolves when the storage is usable, or known to be away; rejects when it must be there at the start and is not. */
   ready?(): Promise<void>;
   /** Flushes and releases. Idempotent. */
   close(): Awaitable<void>;
+}
+
+/** What a restore did. */
+export interface RestoreReport {
+  /** The snapshot that was used; `undefined`: none could be, the cache starts empty. */
+  readonly file: string | undefined;
+  /** When it was dumped, ms since the epoch. */
+  readonly dumpedAt: number | undefined;
+  readonly restored: number;
+  /** Not taken since their time was over. */
+  readonly expired: number;
+  /** Not taken since the cache had the key already, or knows no such scope. */
+  readonly skipped: number;
+  /** Records that could not be read. */
+  readonly damaged: number;
+}
+
+/** Dumps of a storage's entries to a file, and back. None of these rejects: what fails is reported to the listener. */
+export interface SnapshotControl {
+  /** `false`: it failed, and the previous snapshot is untouched. */
+  dump(): Promise<boolean>;
+  restore(): Promise<RestoreReport>;
+  startAutoDump(): void;
+  stopAutoDump(): void;
+  setAutoDumpInterval(every: Duration): void;
 }
 
 /**

@@ -3,7 +3,14 @@ import { decodeEnvelope, encodeEnvelope, PAYLOAD } from '../../core/envelope.js'
 import { InvalidOptionsError, CacheError } from '../../core/errors.js';
 import type { NewEntry } from '../../core/entry.js';
 import { GLOBAL_SCOPE } from '../../core/scope.js';
-import type { EntryAddress, ListedEntry, OpenStorage, StorageHost } from '../../core/storage.js';
+import type {
+  EntryAddress,
+  ListedEntry,
+  OpenStorage,
+  RestoreReport,
+  SnapshotControl,
+  StorageHost,
+} from '../../core/storage.js';
 import { hasCode } from './disk.js';
 import {
   inspectSnapshot,
@@ -23,21 +30,6 @@ export interface SnapshotsOptions {
   readonly every?: Duration;
 }
 
-/** What a restore did. */
-export interface RestoreReport {
-  /** The snapshot that was used; `undefined`: none could be, the cache starts empty. */
-  readonly file: string | undefined;
-  /** When it was dumped, ms since the epoch. */
-  readonly dumpedAt: number | undefined;
-  readonly restored: number;
-  /** Not taken since their time was over. */
-  readonly expired: number;
-  /** Not taken since the cache had the key already, or knows no such scope. */
-  readonly skipped: number;
-  /** Records that could not be read. */
-  readonly damaged: number;
-}
-
 /** Time spent on records before others have their turn. */
 const SLICE_MS = 2;
 const BATCH = 128;
@@ -51,7 +43,7 @@ type Counts = { -readonly [K in 'restored' | 'expired' | 'skipped' | 'damaged']:
  * A snapshot is a state of the past: restored after a crash, it may bring back what was removed since. Dump at shutdown
  * (after which nothing is removed), and leave it off for data whose removal must outlast a crash.
  */
-export class Snapshots {
+export class Snapshots implements SnapshotControl {
   readonly #files: readonly string[];
   readonly #backups: number;
   #everyMs: number;

@@ -1,0 +1,81 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Cache } from '../../lib/core/cache.js';
+import { withSnapshots } from '../../lib/file.js';
+import { memoryStorage } from '../../lib/storages/memory/index.js';
+import { ManualClock } from '../../lib/testing/manual-clock.js';
+import { makeCache } from '../support/make-cache.js';
+
+describe('a memory storage with snapshots', () => {
+  let folder: string;
+  let clock: ManualClock;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'nsc-snapshots-'));
+    clock = new ManualClock();
+  });
+
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  async function start(options: object = {}): Promise<Cache> {
+    const storage = withSnapshots(memoryStorage(), { file: join(folder, 'dump'), ...options });
+    const cache = makeCache({ storage }, clock);
+    await cache.ready();
+    return cache;
+  }
+
+  it('SC-24 UD-24 P17: what was cached at shutdown is there after the restart, with what is left of its life', async () => {
+    const before = await start();
+    await before.set('k', new Map([[1, new Date(5)]]), {
+      scope: { org: 'o' },
+      ttl: 60,
+      tags: ['t'],
+    });
+    await before.set('short', 1, { ttl: 5 });
+    await before.close();
+    clock.advance(10_000);
+
+    const after = await start();
+    expect(await after.get('k', { scope: { org: 'o' } })).toEqual(new Map([[1, new Date(5)]]));
+    expect(await after.get('short')).toBeUndefined();
+    expect(await after.evictTags('t')).toBe(1);
+    clock.advance(50_000);
+    expect(await after.get('k', { scope: { org: 'o' } })).toBeUndefined();
+    await after.close();
+  });
+
+  it('SC-28 SC-30: dumps start, stop and start again, and another interval replaces the timer', async () => {
+    const cache = await start({ every: 0 });
+    await cache.set('k', 1);
+    expect(await cache.dump()).toBe(true);
+    expect(await readdir(folder)).toContain('dump');
+    cache.setAutoDumpInterval('1m');
+    cache.startAutoDump();
+    cache.stopAutoDump();
+    cache.startAutoDump();
+    cache.setAutoDumpInterval(0);
+    await cache.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('onShutdown: false writes nothing at the end, restore: false brings nothing back', async () => {
+    const first = await start({ onShutdown: false });
+    await first.set('k', 1);
+    await first.close();
+    expect(await readdir(folder)).toEqual([]);
+    const second = await start();
+    await second.set('k', 1);
+    await second.close();
+    const third = await start({ restore: false, onShutdown: false });
+    expect(await third.get('k')).toBeUndefined();
+    expect(await third.restore()).toMatchObject({ restored: 1 });
+    expect(await third.get('k')).toBe(1);
+    await third.close();
+  });
+
+  it('a cache without snapshots says what to use', async () => {
+    await expect(makeCache({}, clock).dump()).rejects.toThrow(/withSnapshots/);
+  });
+});
