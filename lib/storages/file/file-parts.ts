@@ -9,7 +9,7 @@ import { Folders } from './folders.js';
 import { KeyGate } from './key-gate.js';
 import { Owners } from './owners.js';
 import { Quarantine } from './quarantine.js';
-import { prepareFolders } from './safe-folder.js';
+import { isOnLocalDisk, prepareFolders } from './safe-folder.js';
 import { Slots } from './slots.js';
 import { Sweeper } from './sweeper.js';
 import { Trash } from './trash.js';
@@ -45,6 +45,7 @@ export class FileParts {
     const like: NewFile = {
       mode: settings.fileMode,
       setsMode: umask.spoilsFiles,
+      isLocal: isOnLocalDisk(this.layout.base),
       durable: settings.durable,
     };
     this.owners = new Owners(this.layout, { ...like, durable: false }, token);

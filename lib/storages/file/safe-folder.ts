@@ -1,6 +1,7 @@
 import {
   chmodSync,
   lstatSync,
+  statfsSync,
   mkdirSync,
   statSync,
   writeFileSync,
@@ -121,4 +122,20 @@ function unusable(path: string, why: string, cause?: unknown): InvalidOptionsErr
     `fileStorage: ${path} ${why}.`,
     cause === undefined ? undefined : { cause },
   );
+}
+
+/** NFS, SMB and CIFS, Ceph, 9P, FUSE and what else may have a network behind it, by their magic numbers. */
+const REMOTE = new Set([
+  0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x00c36400, 0x01021997, 0x65735546, 0x5346414f,
+  0x73757245,
+]);
+
+/** Whether the folder is on a disk of this machine, as far as the system says. */
+export function isOnLocalDisk(path: string): boolean {
+  try {
+    return !REMOTE.has(Number(statfsSync(path, { bigint: true }).type & 0xffff_ffffn));
+  } catch (error) {
+    if (hasCode(error, 'ENOSYS', 'ENOTSUP', 'EACCES')) return false;
+    throw error;
+  }
 }
