@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const TYPES_MAY_IMPORT = /^(?:@nestjs\/common|@nestjs\/core|rxjs)(?:\/|$)/;
+const TYPES_MAY_IMPORT = /^(?:@nestjs\/common|@nestjs\/core|rxjs|reflect-metadata)(?:\/|$)/;
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"]+)['"]|<reference types="([^"]+)"/g;
 
 const problems = foreignImports(join(root, 'dist/esm/index.d.ts'));

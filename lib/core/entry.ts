@@ -50,7 +50,7 @@ export type RemovalReason =
   | 'deleted'
   /** `set` and its kin over a live entry */
   | 'replaced'
-  /** its TTL (and grace) ran out */
+  /** its TTL (and grace), or the limit of `timeToLive()`, ran out */
   | 'expired'
   /** `evictScope` */
   | 'scope'
@@ -64,8 +64,6 @@ export type RemovalReason =
   | 'size'
   /** `maxItems()` refused a new key */
   | 'max-items'
-  /** `timeToLive()` */
-  | 'ttl-rule'
   /** a custom rule asked for it */
   | 'rule'
   /** `removeIdle` */
