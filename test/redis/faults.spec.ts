@@ -204,6 +204,20 @@ describe('faults (S7, P12)', () => {
     }
   }, 60_000);
 
+  test('an ACL user without admin commands, and RESP2', async () => {
+    const rights = ['~nsc:*', '+@all', '-@dangerous', '-@admin'];
+    await cli(server.port, 'acl', 'setuser', 'app', 'on', '>pw', ...rights);
+    const at2 = { port: server.port, protocol: 2 } as const;
+    for (const options of [{ url: `redis://app:pw@127.0.0.1:${server.port}` }, { options: at2 }]) {
+      const storage = open(options);
+      await storage.write(at('k', { org: 'o' }), entry(1, { tags: ['t'] }));
+      expect(await storage.read(at('k', { org: 'o' }))).toBeDefined();
+      expect(await storage.increment(at('n'), 0.5, 1000)).toBe(0.5);
+      expect(await storage.evictTags(scope('global'), ['t'])).toBe(1);
+      await storage.clear();
+    }
+  });
+
   test('P17 close ends with the server away', async () => {
     const storage = open();
     await storage.write(at('k'), entry(1));

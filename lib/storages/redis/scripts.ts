@@ -32,7 +32,7 @@ return 1
 `);
 
 /**
- * Plain writes, in groups of one scope each. KEYS: the nodes of each group. ARGV: fresh token, now if it is time to
+ * Plain writes, in groups of one scope each. KEYS, for each group: its nodes, then entry and lease of each entry. ARGV: fresh token, now if it is time to
  * sweep, then for each group: base, how many nodes, how many entries, and for each entry: name, score, life, tags,
  * envelope. Answers, for each entry, what went wrong, or an empty text.
  */
@@ -44,7 +44,7 @@ while ARGV[arg] do
   arg = arg + 3
   local keys, ask = {}, {}
   for at = 1, depth do keys[at], ask[at] = KEYS[key + at], KEYS[key + at] end
-  for at = 1, count do ask[depth + at] = P .. 'l:' .. ARGV[arg + 5 * at - 5] end
+  for at = 1, count do ask[depth + at] = KEYS[key + depth + 2 * at] end
   key = key + depth
   local found = redis.call('MGET', unpack(ask))
   for at = 1, count do
@@ -54,7 +54,7 @@ while ARGV[arg] do
   local members, longest, all = {}, 1, table.concat(fences, '.')
   local function write(at)
     local name, score, life, tags = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
-    put(P .. 'e:' .. name, name, path, tags, token .. '.' .. at, all, life, ARGV[at + 4])
+    put(KEYS[key], name, path, tags, token .. '.' .. at, all, life, ARGV[at + 4])
     if tags ~= '' then
       for level = 1, depth do listTags(epochs[level], fences[level], tags, score, name, life) end
     end
@@ -62,11 +62,14 @@ while ARGV[arg] do
     members[#members + 1] = name
     if life == 0 or longest == 0 then longest = 0 elseif life > longest then longest = life end
   end
+  key = key - 1
   for _ = 1, count do
+    key = key + 2
     local fine, problem = pcall(write, arg)
     answers[#answers + 1] = fine and '' or (type(problem) == 'table' and problem.err or tostring(problem))
     arg = arg + 5
   end
+  key = key + 1
   if #members > 0 then
     for level = 1, depth do
       local index = P .. 'i:' .. epochs[level]

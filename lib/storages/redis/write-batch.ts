@@ -90,8 +90,10 @@ class Batch {
     for (const [scope, puts] of this.#groups) {
       keys.push(...scope.nodes);
       args.push(scope.scriptBase, scope.nodes.length, puts.length);
-      for (const { place, score, life, tags, envelope } of puts)
+      for (const { place, score, life, tags, envelope } of puts) {
+        keys.push(place.entryKey, place.leaseKey);
         args.push(place.name, score, life, tags, envelope);
+      }
     }
     const all = [...this.#groups.values()].flat();
     commands.runBatch(WRITE_MANY, this.bucket, [keys.length, ...keys, ...args]).then(
