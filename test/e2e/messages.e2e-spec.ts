@@ -63,6 +63,9 @@ class SenderGuard implements CanActivate {
   }
 }
 
+// Before Nest 12, gateways know no global guards or interceptors.
+@UseGuards(SenderGuard)
+@UseInterceptors(CacheScopeInterceptor)
 @WebSocketGateway()
 class Gateway {
   constructor(readonly greeter: Greeter) {}

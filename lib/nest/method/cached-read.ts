@@ -35,9 +35,13 @@ export class CachedRead {
         const bypass = bypassOf(this.call, this.plan, planned);
         if (bypass) return await this.#bypass(bypass);
       }
-      return await this.#through(
-        lookups.map((planned) => placeOf(planned, this.call, this.plan, this.tools)),
-      );
+      const first = placeOf(lookups[0]!, this.call, this.plan, this.tools);
+      if (lookups.length === 1)
+        return this.#answer(await this.#load(first, () => this.#produce([first])));
+      const rest = lookups
+        .slice(1)
+        .map((planned) => placeOf(planned, this.call, this.plan, this.tools));
+      return await this.#throughSeveral([first, ...rest]);
     } catch (error) {
       return await this.#recover(error);
     } finally {
@@ -45,9 +49,7 @@ export class CachedRead {
     }
   }
 
-  async #through(places: readonly Place[]): Promise<unknown> {
-    if (places.length === 1)
-      return this.#answer(await this.#load(places[0]!, () => this.#produce(places)));
+  async #throughSeveral(places: readonly Place[]): Promise<unknown> {
     for (const { planned, key, options } of places) {
       const found = await planned.cache.lookup(key, options);
       if (found.hit)
@@ -150,7 +152,7 @@ export class CachedRead {
     this.tools.warnings.once(
       this.plan.label,
       refusal,
-      `its response is not stored (${refusal}): see "what is never stored" in docs/http.md.`,
+      `its response is not stored (${refusal}): see "what is never stored" in docs/decorators.md.`,
     );
   }
 

@@ -18,6 +18,7 @@ export interface ReplyBefore {
 interface NodeLikeResponse {
   readonly statusCode: number;
   getHeaders(): Headers;
+  getHeader(name: string): HeaderValue | undefined;
 }
 
 const CACHE_NAME = 'nestjs-scoped-cache';
@@ -92,7 +93,7 @@ export class HttpReply {
   announce(what: string): void {
     if (this.#isSent) return;
     const member = `${CACHE_NAME}; ${what}`;
-    const others = (this.response as NodeLikeResponse).getHeaders()['cache-status'];
+    const others = (this.response as NodeLikeResponse).getHeader('cache-status');
     this.adapter.setHeader!(
       this.response,
       'Cache-Status',

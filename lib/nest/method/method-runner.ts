@@ -8,7 +8,7 @@ import type { CachedMethod } from './cached-method.js';
 import { CachedRead } from './cached-read.js';
 import { EvictStep } from './evict-step.js';
 import { HttpReply } from './http-reply.js';
-import { planMethod, type MethodPlan, type Planned } from './method-plan.js';
+import { planMethod, type MethodPlan, type Planned, type PlannedCacheable } from './method-plan.js';
 import type { MethodTools } from './method-tools.js';
 import type { OperationOptions } from './operation-options.js';
 import { invoke } from './produce.js';
@@ -73,8 +73,13 @@ export class MethodRunner {
     return running.getHandler() === handler ? running : undefined;
   }
 
-  async #steps(call: MethodCall, plan: MethodPlan): Promise<unknown> {
-    if (plan.puts.length === 0 && plan.evicts.length === 0) return this.#value(call, plan, []);
+  #steps(call: MethodCall, plan: MethodPlan): Promise<unknown> {
+    return plan.puts.length === 0 && plan.evicts.length === 0
+      ? this.#value(call, plan, [])
+      : this.#allSteps(call, plan);
+  }
+
+  async #allSteps(call: MethodCall, plan: MethodPlan): Promise<unknown> {
     const evicts = plan.evicts.map((planned) => new EvictStep(planned, call, plan, this.tools));
     const puts = plan.puts.map((planned) => new PutStep(planned, call, plan, this.tools));
     for (const step of evicts) if (step.isBefore) await step.run(call);
@@ -85,15 +90,31 @@ export class MethodRunner {
     return value;
   }
 
-  /** The method's value, cached or not. A put that is going to happen makes the method run. */
-  async #value(call: MethodCall, plan: MethodPlan, puts: PutStep[]): Promise<unknown> {
+  /** The method's value, cached or not. Without conditions it costs no promise of its own. */
+  #value(call: MethodCall, plan: MethodPlan, puts: PutStep[]): Promise<unknown> {
+    if (plan.cacheables.length === 0) return invoke(call, plan);
+    if (puts.length > 0 || hasConditions(plan.cacheables))
+      return this.#chosenValue(call, plan, puts);
+    return this.#read(call, plan, plan.cacheables);
+  }
+
+  /** A put that is going to happen makes the method run. */
+  async #chosenValue(call: MethodCall, plan: MethodPlan, puts: PutStep[]): Promise<unknown> {
     const lookups = await active(plan.cacheables, call);
     if (lookups.length === 0) return invoke(call, plan);
     if (puts.length > 0 && (await active(plan.puts, call)).length > 0) {
-      // Only what was missing is stored for the look-ups too, as Spring does.
+      // What the look-ups would have found is outdated by what the method is about to do.
       for (const planned of lookups) puts.push(new PutStep(planned, call, plan, this.tools));
       return invoke(call, plan);
     }
+    return this.#read(call, plan, lookups);
+  }
+
+  #read(
+    call: MethodCall,
+    plan: MethodPlan,
+    lookups: readonly PlannedCacheable[],
+  ): Promise<unknown> {
     return new CachedRead(call, plan, this.#replyOf(call), this.tools).run(lookups);
   }
 
@@ -109,7 +130,7 @@ async function active<P extends Planned<OperationOptions>>(
   planned: readonly P[],
   call: MethodCall,
 ): Promise<readonly P[]> {
-  if (planned.every(({ options }) => options.condition === undefined)) return planned;
+  if (!hasConditions(planned)) return planned;
   const holding: P[] = [];
   for (const one of planned) {
     call.askedForResult = false;
@@ -117,4 +138,8 @@ async function active<P extends Planned<OperationOptions>>(
     if (holds || call.askedForResult) holding.push(one);
   }
   return holding;
+}
+
+function hasConditions(planned: readonly Planned<OperationOptions>[]): boolean {
+  return planned.some(({ options }) => options.condition !== undefined);
 }
