@@ -249,25 +249,27 @@ export class CacheWriter {
         `${during}: ttl 0 would keep nothing; use delete, or give a ttl above 0.`,
       );
     const beforeWrite = (): void => this.loading.voidKey(at);
+    const own = new OwnErrors();
+    const change = (current: StoredEntry | undefined): Awaitable<ChangeResult> => {
+      if (current === undefined && options?.mustExist === true) throw notFound(during, at);
+      return whenNext(next(current?.value), (value) => ({
+        write: entryOf(
+          during === 'merge' ? value : values.admit(value, at.key),
+          keep,
+          current,
+          options,
+        ),
+        beforeWrite,
+      }));
+    };
     try {
       beforeWrite();
-      const result = await this.storage.change(at, (current) => {
-        if (current === undefined && options?.mustExist === true) throw notFound(during, at);
-        return whenNext(next(current?.value), (value) => ({
-          write: entryOf(
-            during === 'merge' ? value : values.admit(value, at.key),
-            keep,
-            current,
-            options,
-          ),
-          beforeWrite,
-        }));
-      });
+      const result = await this.storage.change(at, (current) => own.watch(() => change(current)));
       beforeWrite();
       this.state.onWrite(at.key, at.scope);
       return 'write' in result ? result.write.value : undefined;
     } catch (error) {
-      throw this.#honest(during, error, at);
+      throw own.has(error) ? error : this.#honest(during, error, at);
     }
   }
 
@@ -309,9 +311,32 @@ export class CacheWriter {
   }
 }
 
-/** Whether the storage is to blame, rather than what the caller passed in or its own function threw. */
+/** Whether the storage is to blame, rather than what the caller passed in. */
 function isStorageFault(error: unknown): boolean {
-  return error instanceof StorageUnavailableError;
+  return !(error instanceof CacheError) || error.code === 'STORAGE_UNAVAILABLE';
+}
+
+/** Tells what the caller's own function threw from faults of the storage that ran it. */
+class OwnErrors {
+  #thrown: { readonly error: unknown } | undefined;
+
+  has(error: unknown): boolean {
+    return this.#thrown !== undefined && this.#thrown.error === error;
+  }
+
+  watch<T>(work: () => Awaitable<T>): Awaitable<T> {
+    try {
+      const result = work();
+      return isPromise(result) ? result.catch((error: unknown) => this.#note(error)) : result;
+    } catch (error) {
+      return this.#note(error);
+    }
+  }
+
+  #note(error: unknown): never {
+    this.#thrown = { error };
+    throw error;
+  }
 }
 
 function notFound(during: string, at: EntryAddress): EntryNotFoundError {

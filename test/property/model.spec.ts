@@ -83,10 +83,6 @@ class Model {
   }
 }
 
-interface Place {
-  readonly scope: ScopeSelector;
-  readonly key: string;
-}
 interface Step {
   readonly text: string;
   run(cache: Cache, model: Model, clock: ManualClock): Promise<void>;

@@ -970,7 +970,8 @@ describe('Cache', () => {
     const entries = new Map<string, Uint8Array>();
     const cache = createTestCache({ storage: mapStorage({ entries }) });
     await cache.set('k', 1, { tags: ['t'] });
-    for (const own of [...entries.keys()]) await cache.set(own, 'mine');
+    const own = [...entries.keys()];
+    await cache.setMany(own.map((key) => [key, 'mine'] as const));
     expect(await cache.get('k')).toBe(1);
   });
 

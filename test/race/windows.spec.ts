@@ -1,0 +1,182 @@
+import { describe, expect, it } from '@jest/globals';
+import { memoryStorage, type Cache, type LoadContext } from 'nestjs-scoped-cache';
+import {
+  createTestCache,
+  deferred,
+  FaultyStorage,
+  ManualClock,
+  mapStorage,
+} from 'nestjs-scoped-cache/testing';
+
+/**
+ * The windows through which an evicted value has come back in other caches, one by one. (a), (b) and (e) need two tiers and
+ * (h), (i), (m) several processes: they are tested with those storages.
+ */
+const WHERE = { scope: { org: 'o', user: 'u' } };
+const OUTDATING: readonly (readonly [string, (cache: Cache) => Promise<unknown>])[] = [
+  ['delete', (cache) => cache.delete('k', WHERE)],
+  ['set', (cache) => cache.set('k', 'new', WHERE)],
+  ['setMany', (cache) => cache.setMany({ k: 'new' }, WHERE)],
+  ['merge', (cache) => cache.merge('k', { by: 'new' }, WHERE)],
+  ['update', (cache) => cache.update('k', () => 'new', WHERE)],
+  ['evictScope', (cache) => cache.evictScope({ org: 'o' })],
+  ['evictTags', (cache) => cache.evictTags('t')],
+  ['clear', (cache) => cache.clear()],
+];
+/** The calls by which a load puts its result into the storage. */
+const STORAGES = [
+  ['memory', () => memoryStorage(), ['write']],
+  ['a minimal storage', () => mapStorage(), ['store', 'set']],
+] as const;
+
+describe.each(STORAGES)('P5 windows on %s', (_name, makeStorage, storing) => {
+  function setUp() {
+    const clock = new ManualClock();
+    const faulty = new FaultyStorage(makeStorage(), clock);
+    const cache = createTestCache({ storage: faulty.wrapped, storageTimeout: '1h' }, { clock });
+    const source = deferred<string>();
+    const load = (options = {}, loader = (_: LoadContext): unknown => source.promise) =>
+      cache.getOrSet('k', loader, { ...WHERE, tags: ['t'], ...options });
+    const after = async () => {
+      for (let round = 0; round < 5; round++) await clock.advanceAsync(10);
+      return cache.lookup('k', { ...WHERE, allowStale: true });
+    };
+    return { clock, faulty, cache, source, load, after };
+  }
+
+  it.each(OUTDATING)('(c) %s during the load: its result is not stored', async (_, outdate) => {
+    const { clock, cache, source, load, after } = setUp();
+    const early = load();
+    await clock.advanceAsync(0);
+    await outdate(cache);
+    source.resolve('old');
+    expect(await early).toBe('old');
+    expect(await after()).not.toMatchObject({ value: 'old' });
+    expect(cache.loadsUnderWay).toBe(0);
+  });
+
+  // A merge would find the text of the load, which it refuses.
+  it.each(OUTDATING.filter(([kind]) => kind !== 'merge'))(
+    '(d) %s between the end of the load and the end of the write',
+    async (_, outdate) => {
+      const { clock, faulty, cache, source, load, after } = setUp();
+      const early = load();
+      await clock.advanceAsync(0);
+      faulty.only(...storing).hang();
+      source.resolve('old');
+      await clock.advanceAsync(0);
+      const outdated = outdate(cache);
+      await clock.advanceAsync(0);
+      faulty.recover();
+      await outdated;
+      expect(await early).toBe('old');
+      const found = await after();
+      expect(found).not.toMatchObject({ value: 'old' });
+      expect(cache.loadsUnderWay).toBe(0);
+    },
+  );
+
+  it.each(OUTDATING)(
+    '(g) whoever comes after %s does not join the load before it',
+    async (kind, outdate) => {
+      const { clock, cache, source, load } = setUp();
+      const early = load();
+      await clock.advanceAsync(0);
+      await outdate(cache);
+      const late = load({}, () => 'loaded anew');
+      source.resolve('old');
+      expect(await early).toBe('old');
+      const expected = { set: 'new', setMany: 'new', update: 'new', merge: { by: 'new' } }[kind];
+      expect(await late).toEqual(expected ?? 'loaded anew');
+    },
+  );
+
+  it.each(OUTDATING)('(f) %s during a refresh in the background', async (_, outdate) => {
+    const { clock, cache, source, load, after } = setUp();
+    await cache.set('k', 'older', { ...WHERE, tags: ['t'] });
+    if (_ === 'merge') await cache.set('k', { older: 1 }, { ...WHERE, tags: ['t'] });
+    await load({ refreshAhead: 0 });
+    await clock.advanceAsync(0);
+    await outdate(cache);
+    source.resolve('old');
+    expect(await after()).not.toMatchObject({ value: 'old' });
+    expect(cache.loadsUnderWay).toBe(0);
+  });
+
+  it.each(OUTDATING)(
+    '(j) %s during a bulk load voids what it outdates, and nothing else',
+    async (_, outdate) => {
+      const { clock, cache, source, after } = setUp();
+      const bulk = cache.getOrSetMany(
+        ['k', 'other'],
+        async (keys) => {
+          await source.promise;
+          return keys.map((key) => `${key} old`);
+        },
+        { ...WHERE, tags: ['t'] },
+      );
+      await clock.advanceAsync(0);
+      await outdate(cache);
+      source.resolve('');
+      expect(await bulk).toEqual(['k old', 'other old']);
+      expect(await after()).not.toMatchObject({ value: 'k old' });
+      const isOnlyKey = ['delete', 'set', 'setMany', 'merge', 'update'].includes(_);
+      expect(await cache.has('other', WHERE)).toBe(isOnlyKey);
+    },
+  );
+
+  it('(k) an eviction of tags that the loader names only at its end', async () => {
+    const { clock, cache, source, load, after } = setUp();
+    const early = load({ tags: [] }, async (context) => {
+      const value = await source.promise;
+      context.addTags('late');
+      return value;
+    });
+    await clock.advanceAsync(0);
+    await cache.evictTags('late', { scope: { org: 'o' } });
+    source.resolve('old');
+    expect(await early).toBe('old');
+    expect(await after()).toEqual({ hit: false });
+  });
+
+  it('(k) an eviction of other tags, or elsewhere, does not cost the load its place', async () => {
+    const { clock, cache, source, load, after } = setUp();
+    const early = load();
+    await clock.advanceAsync(0);
+    await cache.evictTags('another');
+    await cache.evictTags('t', { scope: { org: 'p' } });
+    await cache.evictScope({ org: 'o', user: 'v' });
+    await cache.delete('k', { scope: { org: 'o' } });
+    source.resolve('v');
+    await early;
+    expect(await after()).toMatchObject({ hit: true, value: 'v' });
+  });
+
+  it('(l) a set is not undone by an older load, whichever ends first', async () => {
+    const { clock, cache, source, load, after } = setUp();
+    const early = load();
+    await clock.advanceAsync(0);
+    await Promise.all([cache.set('k', 'new', WHERE), source.resolve('old'), early]);
+    expect(await after()).toMatchObject({ value: 'new' });
+  });
+
+  it('touch, sliding reads and merges during an eviction do not bring the value back', async () => {
+    for (const keep of [
+      (cache: Cache) => cache.touch('k', { ...WHERE, ttl: 60 }),
+      (cache: Cache) => cache.get('k', WHERE),
+      (cache: Cache) => cache.merge('k', { kept: true }, WHERE),
+    ])
+      for (const [, evict] of OUTDATING.slice(5)) {
+        const { clock, faulty, cache } = setUp();
+        await cache.set('k', { old: true }, { ...WHERE, tags: ['t'], sliding: true });
+        faulty.only('set', 'write', 'change', 'touch').hang();
+        const kept = keep(cache);
+        await clock.advanceAsync(0);
+        const evicted = evict(cache);
+        await clock.advanceAsync(0);
+        faulty.recover();
+        await Promise.all([kept, evicted]);
+        expect((await cache.get<{ old?: boolean }>('k', WHERE))?.old).toBeUndefined();
+      }
+  });
+});

@@ -1,0 +1,177 @@
+import { describe, expect, it } from '@jest/globals';
+import type { CacheOptions } from '../../../lib/core/cache-options.js';
+import { createTestCache } from '../../../lib/testing/create-test-cache.js';
+import { FaultyStorage } from '../../../lib/testing/faulty-storage.js';
+import { ManualClock } from '../../../lib/testing/manual-clock.js';
+import { mapStorage } from '../../../lib/testing/map-storage.js';
+import { RecordingListener } from '../../../lib/testing/recording-listener.js';
+import { memoryStorage } from '../../../lib/storages/memory/memory-storage.js';
+
+const STORAGES = [
+  ['memory', () => memoryStorage()],
+  ['a minimal storage', () => mapStorage()],
+] as const;
+
+describe.each(STORAGES)('faults of %s', (_, makeStorage) => {
+  function setUp(options: CacheOptions = {}) {
+    const clock = new ManualClock();
+    const listener = new RecordingListener();
+    const faulty = new FaultyStorage(makeStorage(), clock);
+    const cache = createTestCache({ storage: faulty.wrapped, listener, ...options }, { clock });
+    return { clock, listener, faulty, cache };
+  }
+
+  it('SC-35 RC-27 PC-34 P12 degraded, reads miss, writes and deletes resolve, and errors are counted', async () => {
+    const { faulty, cache, listener } = setUp();
+    await cache.set('k', 1);
+    faulty.failNext(Infinity);
+    expect(await cache.get('k')).toBeUndefined();
+    expect(await cache.has('k')).toBe(false);
+    expect(await cache.lookup('k')).toEqual({ hit: false });
+    await cache.set('k', 2);
+    expect(await cache.delete('k')).toBe(false);
+    expect(await cache.touch('k')).toBe(false);
+    expect(await cache.evictScope('global')).toBe(0);
+    expect(await cache.getOrSet('k', () => 'loaded')).toBe('loaded');
+    expect(await cache.getMany(['k'])).toEqual([undefined]);
+    expect(listener.faults.length).toBeGreaterThanOrEqual(8);
+    expect((await cache.stats()).errors).toBeGreaterThanOrEqual(8);
+    expect((await cache.stats()).totalKeys).toBe(-1);
+  });
+
+  it('SC-35 RC-27 P13 strict, each rejects with what failed, on which key, scope and storage, and why', async () => {
+    const { faulty, cache } = setUp({ onStorageError: 'throw' });
+    const cause = new Error('disk on fire');
+    const unavailable = { code: 'STORAGE_UNAVAILABLE', cause };
+    for (const call of [
+      () => cache.get('k'),
+      () => cache.set('k', 1),
+      () => cache.delete('k'),
+      () => cache.evictScope({ org: 'o' }),
+    ]) {
+      faulty.recover().failNext(1, cause);
+      await expect(call()).rejects.toMatchObject(unavailable);
+    }
+  });
+
+  it('P13 the error names key, scope, storage and cause', async () => {
+    const { faulty, cache } = setUp({ onStorageError: 'throw' });
+    faulty.failNext(1, new Error('disk on fire'));
+    await expect(cache.get('k', { scope: { org: 'o' } })).rejects.toThrow(
+      /k in scope org:o failed on the (memory|map) storage: disk on fire/,
+    );
+  });
+
+  it('P12 atomic operations have no degraded answer: they reject in either mode', async () => {
+    const { faulty, cache } = setUp();
+    for (const call of [
+      () => cache.increment('n'),
+      () => cache.merge('m', { a: 1 }),
+      () => cache.update('u', () => 1),
+    ]) {
+      faulty.recover().failNext(1);
+      await expect(call()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    }
+  });
+
+  it('P12 a storage that hangs costs a read its deadline, and the loader runs single-flight', async () => {
+    const { clock, faulty, cache } = setUp({ storageTimeout: '250ms' });
+    faulty.hang();
+    let loads = 0;
+    const callers = Promise.all([1, 2, 3].map(() => cache.getOrSet('k', () => ++loads)));
+    await clock.advanceAsync(250);
+    await clock.advanceAsync(250);
+    await clock.advanceAsync(250);
+    expect(await callers).toEqual([1, 1, 1]);
+    faulty.recover();
+    await clock.advanceAsync(0);
+  });
+
+  it('P12 after five failures in a row nothing is tried for half a second; then one probe closes the circuit', async () => {
+    const { clock, faulty, cache } = setUp();
+    await cache.set('k', 1);
+    faulty.failNext(Infinity);
+    for (let at = 0; at < 5; at++) await cache.get('k');
+    const tried = faulty.calls.length;
+    await cache.get('k');
+    await cache.get('k');
+    expect(faulty.calls).toHaveLength(tried);
+    expect((await cache.stats()).storage).toMatchObject({ circuitOpen: 1 });
+    faulty.recover();
+    await clock.advanceAsync(500);
+    expect(await cache.get('k')).toBe(1);
+    expect((await cache.stats()).storage).toMatchObject({ circuitOpen: 0 });
+  });
+
+  it('P12 of many calls while the circuit is half open only one is let through', async () => {
+    const { clock, faulty, cache } = setUp();
+    faulty.failNext(Infinity);
+    for (let at = 0; at < 5; at++) await cache.get('k');
+    await clock.advanceAsync(500);
+    const tried = faulty.calls.length;
+    await Promise.all(Array.from({ length: 10 }, () => cache.get('k')));
+    expect(faulty.calls.length - tried).toBe(1);
+  });
+
+  it.each([
+    [
+      'delete',
+      (cache: ReturnType<typeof createTestCache>) => cache.delete('k', { scope: { org: 'o' } }),
+    ],
+    ['evictScope', (cache: ReturnType<typeof createTestCache>) => cache.evictScope({ org: 'o' })],
+    ['evictTags', (cache: ReturnType<typeof createTestCache>) => cache.evictTags('t')],
+    ['clear', (cache: ReturnType<typeof createTestCache>) => cache.clear()],
+    [
+      'set',
+      (cache: ReturnType<typeof createTestCache>) => cache.set('k', 'new', { scope: { org: 'o' } }),
+    ],
+  ])(
+    'P13 SC-35 a %s that failed is in force at once, delivered later, and never undone by a read',
+    async (_name, act) => {
+      const { clock, faulty, cache } = setUp();
+      await cache.set('k', 'old', { scope: { org: 'o' }, tags: ['t'] });
+      faulty.failNext(Infinity);
+      await act(cache);
+      faulty.recover();
+      expect(await cache.get('k', { scope: { org: 'o' } })).not.toBe('old');
+      await clock.advanceAsync(1_000);
+      expect(await cache.get('k', { scope: { org: 'o' } })).not.toBe('old');
+      expect((await cache.stats()).storage).toMatchObject({ journaledEvictions: 0 });
+    },
+  );
+
+  it('P13 P17 evictions are delivered on close; those that cannot be are reported as lost', async () => {
+    const { clock, faulty, cache, listener } = setUp();
+    await cache.set('k', 1);
+    faulty.failNext(Infinity);
+    await cache.delete('k');
+    await cache.close();
+    expect(listener.faults.at(-1)).toMatchObject({ during: 'close' });
+    expect(clock.pending).toBe(0);
+  });
+
+  it('SC-34 a health check: true when the round trip works, false when the storage is down, no throw', async () => {
+    const { faulty, cache } = setUp();
+    const isHealthy = async () => {
+      await cache.set('health', 'ok', { ttl: 5 });
+      return (await cache.get('health')) === 'ok';
+    };
+    expect(await isHealthy()).toBe(true);
+    faulty.failNext(Infinity);
+    expect(await isHealthy()).toBe(false);
+  });
+
+  it('a listener that throws changes nothing', async () => {
+    const fail = () => {
+      throw new Error('listener');
+    };
+    const { cache } = setUp({
+      listener: { onHit: fail, onMiss: fail, onWrite: fail, onRemoval: fail, onFault: fail },
+    });
+    await cache.set('k', 1);
+    expect(await cache.get('k')).toBe(1);
+    expect(await cache.get('missing')).toBeUndefined();
+    expect(await cache.delete('k')).toBe(true);
+    expect((await cache.stats()).errors).toBeGreaterThan(0);
+  });
+});
