@@ -15,15 +15,33 @@ import { createTestCache } from 'nestjs-scoped-cache/testing';
 import { measure, ratio, report, type Contender, type Floor } from './support/measure.js';
 
 const KEYS = Array.from({ length: 2_000 }, (_, index) => `key:${index}`);
-const USERS = Array.from({ length: 20 }, (_, index) => ({ scope: { org: `org${index % 5}`, user: `user${index}` } }));
-const value = (index: number) => ({ id: index, name: `name ${index}`, tags: ['a', 'b'], address: { city: 'x', zip: index } });
+const USERS = Array.from({ length: 20 }, (_, index) => ({
+  scope: { org: `org${index % 5}`, user: `user${index}` },
+}));
+const value = (index: number) => ({
+  id: index,
+  name: `name ${index}`,
+  tags: ['a', 'b'],
+  address: { city: 'x', zip: index },
+});
 
 const base = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'nsc-bench-'));
 const bareFolder = join(base, 'bare');
 mkdirSync(bareFolder);
 
-const ours = createTestCache({ ttl: '1h', storage: fileStorage({ directory: join(base, 'ours') }), storageTimeout: '30s' });
-const bento = new BentoCache({ default: 'f', stores: { f: bentostore().useL2Layer(fileDriver({ directory: join(base, 'bento'), pruneInterval: false })) } });
+const ours = createTestCache({
+  ttl: '1h',
+  storage: fileStorage({ directory: join(base, 'ours') }),
+  storageTimeout: '30s',
+});
+const bento = new BentoCache({
+  default: 'f',
+  stores: {
+    f: bentostore().useL2Layer(
+      fileDriver({ directory: join(base, 'bento'), pruneInterval: false }),
+    ),
+  },
+});
 const keyvFile = new KeyvFile({ filename: join(base, 'keyv.json'), writeDelay: 100 });
 const lmdb = open({ path: join(base, 'lmdb') });
 
@@ -35,7 +53,8 @@ const bare = {
     await writeFile(temp, JSON.stringify(what));
     await rename(temp, bare.path(key));
   },
-  get: async (key: string): Promise<unknown> => JSON.parse(await readFile(bare.path(key), 'utf8')) as unknown,
+  get: async (key: string): Promise<unknown> =>
+    JSON.parse(await readFile(bare.path(key), 'utf8')) as unknown,
 };
 
 for (const [index, key] of KEYS.entries()) {
@@ -48,13 +67,18 @@ for (const [index, key] of KEYS.entries()) {
 }
 
 /** Over all keys in turn, `width` at a time. */
-function each(name: string, width: number, operation: (key: string, index: number) => unknown): Contender {
+function each(
+  name: string,
+  width: number,
+  operation: (key: string, index: number) => unknown,
+): Contender {
   return {
     name,
     async run(times) {
       let next = 0;
       const lane = async (): Promise<void> => {
-        for (let at = next++; at < times; at = next++) await operation(KEYS[at % KEYS.length]!, at % KEYS.length);
+        for (let at = next++; at < times; at = next++)
+          await operation(KEYS[at % KEYS.length]!, at % KEYS.length);
       };
       await Promise.all(Array.from({ length: width }, lane));
     },
@@ -73,14 +97,21 @@ const getsAt = (width: number) =>
 const setsAt = (width: number) =>
   measure([
     each('ours', width, (key, index) => ours.set(key, value(index))),
-    each('ours, user scope', width, (key, index) => ours.set(key, value(index), USERS[index % USERS.length]!)),
+    each('ours, user scope', width, (key, index) =>
+      ours.set(key, value(index), USERS[index % USERS.length]!),
+    ),
     each('bare', width, (key, index) => bare.set(key, value(index))),
     each('bentocache', width, (key, index) => bento.set({ key, value: value(index) })),
     each('keyv-file', width, (key, index) => keyvFile.set(key, JSON.stringify(value(index)))),
     each('lmdb', width, (key, index) => lmdb.put(key, value(index))),
   ]);
 
-const [gets, gets16, sets, sets16] = [await getsAt(1), await getsAt(16), await setsAt(1), await setsAt(16)];
+const [gets, gets16, sets, sets16] = [
+  await getsAt(1),
+  await getsAt(16),
+  await setsAt(1),
+  await setsAt(16),
+];
 const deletes = await measure([
   each('ours set and delete', 16, async (key, index) => {
     await ours.set(key, value(index));
@@ -96,7 +127,11 @@ const floors: Floor[] = [
   { what: 'get / bare read', floor: 0.9, reached: ratio(gets, 'ours', 'bare') },
   { what: 'get / bare read, 16 at a time', floor: 0.9, reached: ratio(gets16, 'ours', 'bare') },
   { what: 'set / bare write and rename', floor: 0.9, reached: ratio(sets, 'ours', 'bare') },
-  { what: 'set / bare write and rename, 16 at a time', floor: 0.9, reached: ratio(sets16, 'ours', 'bare') },
+  {
+    what: 'set / bare write and rename, 16 at a time',
+    floor: 0.9,
+    reached: ratio(sets16, 'ours', 'bare'),
+  },
   { what: 'get / bentocache', floor: 1, reached: ratio(gets, 'ours', 'bentocache') },
   { what: 'set / bentocache', floor: 1, reached: ratio(sets16, 'ours', 'bentocache') },
 ];
