@@ -45,8 +45,8 @@ class RedisBusConnection implements BusConnection {
       options.source.client ??
       connect(options.source, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
     this.#listen();
-    if (!options.source.client)
-      this.#speaker.on('error', (error: unknown) => this.handlers.onDown(error));
+    // A text that cannot be spoken is rejected by itself, and says nothing about listening.
+    if (!options.source.client) this.#speaker.on('error', ignoreHere);
   }
 
   /** With a deadline of its own: a client may keep a command for ever. */
@@ -115,3 +115,5 @@ function connect(source: RedisStorageOptions, own: object): Client {
   const given = { ...(source.options ?? source.sentinel), retryStrategy, ...own } as object;
   return source.url === undefined ? new Redis(given) : new Redis(source.url, given);
 }
+
+function ignoreHere(): void {}
