@@ -86,7 +86,9 @@ export async function startApp(adapter: AdapterName, parts: AppParts): Promise<R
     providers: parts.providers ?? [],
   }).compile();
   const app = module.createNestApplication(
-    adapter === 'express' ? new ExpressAdapter() : (new FastifyAdapter() as never),
+    adapter === 'express'
+      ? new ExpressAdapter()
+      : (new FastifyAdapter({ forceCloseConnections: true }) as never),
     {
       logger: false,
       // fetch keeps its connections open.
