@@ -16,6 +16,8 @@ export class Flight<R> {
   constructor(
     readonly at: EntryAddress,
     readonly id: string,
+    /** Tags that its result will carry for certain; a loader may add others. */
+    readonly knownTags: readonly string[],
   ) {
     this.result = new Promise<R>((resolve, reject) => {
       this.#resolve = resolve;
@@ -76,8 +78,8 @@ export class Flights<R> {
     return this.#joinable.get(id);
   }
 
-  start(at: EntryAddress, id: string): Flight<R> {
-    const flight = new Flight<R>(at, id);
+  start(at: EntryAddress, id: string, knownTags: readonly string[] = []): Flight<R> {
+    const flight = new Flight<R>(at, id, knownTags);
     this.#joinable.set(id, flight);
     this.#airborne.add(flight);
     return flight;
@@ -105,9 +107,13 @@ export class Flights<R> {
     for (const flight of this.#airborne) if (flight.at.scope.isWithin(scope)) this.#void(flight);
   }
 
-  /** Tags were evicted in the subtree: whether a flight is hit shows when its tags are final. */
+  /** Tags were evicted in the subtree. Flights that carry one are void; of the others it shows when their tags are final. */
   suspectTags(scope: ScopePath, tags: readonly string[]): void {
-    for (const flight of this.#airborne) if (flight.at.scope.isWithin(scope)) flight.suspect(tags);
+    for (const flight of this.#airborne) {
+      if (!flight.at.scope.isWithin(scope)) continue;
+      if (flight.knownTags.some((tag) => tags.includes(tag))) this.#void(flight);
+      else flight.suspect(tags);
+    }
   }
 
   #void(flight: Flight<R>): void {

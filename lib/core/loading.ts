@@ -124,7 +124,7 @@ export class Loading {
   }
 
   #launch(request: LoadRequest, isRefresh: boolean): Flight<Landing> {
-    const flight = this.flights.start(request.at, request.id);
+    const flight = this.flights.start(request.at, request.id, request.settings.tags);
     const plan = new LoadPlan(request.settings, () => this.#asLookup(request.stale));
     this.#plans.add(plan);
     const calledOff = this.#armHardTimeout(request, flight, plan);
