@@ -35,7 +35,7 @@ describe.each(STORAGES)('P5 windows on %s', (_name, makeStorage, storing) => {
     const faulty = new FaultyStorage(makeStorage(), clock);
     const cache = createTestCache({ storage: faulty.wrapped, storageTimeout: '1h' }, { clock });
     const source = deferred<string>();
-    const load = (options = {}, loader = (_: LoadContext): unknown => source.promise) =>
+    const load = (options = {}, loader: (context: LoadContext) => unknown = () => source.promise) =>
       cache.getOrSet('k', loader, { ...WHERE, tags: ['t'], ...options });
     const after = async () => {
       for (let round = 0; round < 5; round++) await clock.advanceAsync(10);
