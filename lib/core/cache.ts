@@ -106,7 +106,7 @@ export class Cache {
     this.enabled = this.#options.enabled;
     this.#state = new CacheState(this.#options.listener);
     this.#values = valuePolicy(this.#options.isolation, this.#options.codecs);
-    this.#storage = openStorage(this.#options, platform, this.#state);
+    this.#storage = openStorage(this.#options, platform, this.#state, this.#values);
     this.#release = this.#releaser();
     this.#loading = new Loading(this.#storage, this.#values, platform, this.#state);
     this.#writer = new CacheWriter(this.#storage, this.#loading, this.#state, this.#options.throws);

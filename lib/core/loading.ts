@@ -281,7 +281,7 @@ export class Loading {
     lease: Lease | undefined,
   ): Promise<boolean | undefined> {
     try {
-      if (lease) return await this.storage.leases!.store(lease, entry);
+      if (lease) return await this.storage.leases!.store(lease, entry, settings.tiers);
       // No await before this call: between the fence check and a synchronous write nothing can come in between.
       const stillValid = (): boolean => !flight.isFencedFor(entry.tags);
       const written = this.storage.write(flight.at, entry, { ...settings.tiers, stillValid });

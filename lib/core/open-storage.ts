@@ -4,7 +4,7 @@ import { NullStorage } from './null-storage.js';
 import type { ResolvedOptions } from './options.js';
 import { ResilientStorage } from './resilience/resilient-storage.js';
 import { isDriver, type OpenStorage, type Platform, type StorageHost } from './storage.js';
-import { valuePolicy } from './value/value-policy.js';
+import type { ValuePolicy } from './value/value-policy.js';
 
 /**
  * Opens the storage of one cache: a driver as it is, a minimal storage under the core's own scopes and fences. Whatever
@@ -14,9 +14,9 @@ export function openStorage(
   options: ResolvedOptions,
   platform: Platform,
   state: CacheState,
+  values: ValuePolicy,
 ): OpenStorage {
   if (!options.enabled) return new NullStorage();
-  const values = valuePolicy(options.isolation, options.codecs);
   const host: StorageHost = {
     clock: platform.clock,
     digest: (text) => platform.digest(text),

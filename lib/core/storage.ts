@@ -261,7 +261,7 @@ export interface Leases {
    */
   acquire(at: EntryAddress, leaseMs: number, refresh?: boolean): Promise<LeaseAnswer>;
   /** Stores under a lease. `false`: it was void; nothing was stored. The lease ends either way. */
-  store(lease: Lease, entry: NewEntry): Promise<boolean>;
+  store(lease: Lease, entry: NewEntry, options?: WriteOptions): Promise<boolean>;
   /** Gives the lease back without storing, so that the next caller need not wait for it to run out. Never rejects. */
   release(lease: Lease): Promise<void>;
   /** Makes it last `leaseMs` from now. `false`: it is void. */

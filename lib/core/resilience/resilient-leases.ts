@@ -8,7 +8,7 @@ export type Guard = <T>(during: string, work: () => Awaitable<T>) => Promise<T>;
 export function resilientLeases(inner: Leases, guard: Guard, listener: CacheListener): Leases {
   return {
     acquire: (at, leaseMs, refresh) => guard('acquire', () => inner.acquire(at, leaseMs, refresh)),
-    store: (lease, entry) => guard('store', () => inner.store(lease, entry)),
+    store: (lease, entry, options) => guard('store', () => inner.store(lease, entry, options)),
     renew: (lease, leaseMs) => guard('renew', () => inner.renew(lease, leaseMs)),
     release: async (lease) => {
       try {

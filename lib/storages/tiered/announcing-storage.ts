@@ -128,7 +128,7 @@ export class AnnouncingStorage implements OpenStorage {
   #announcing(leases: Leases): Leases {
     return {
       acquire: (at, leaseMs, refresh) => leases.acquire(at, leaseMs, refresh),
-      store: (lease, entry) => this.#keys([lease.at], leases.store(lease, entry)),
+      store: (lease, entry, options) => this.#keys([lease.at], leases.store(lease, entry, options)),
       release: (lease) => leases.release(lease),
       renew: (lease, leaseMs) => leases.renew(lease, leaseMs),
     };

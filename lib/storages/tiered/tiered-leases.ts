@@ -35,12 +35,17 @@ export function tieredLeases(far: Leases, near: NearFills): Leases {
         if (!keepsFence) near.end(fill);
       }
     },
-    async store(lease, entry) {
+    async store(lease, entry, options) {
       const { far: granted, fill } = lease as TieredLease;
       try {
         const sentAt = near.now();
+        if (options?.skipFar === true) {
+          near.keep(fill, entry, sentAt);
+          await far.release(granted);
+          return true;
+        }
         const stored = await far.store(granted, entry);
-        if (stored) near.keep(fill, entry, sentAt);
+        if (stored && options?.skipNear !== true) near.keep(fill, entry, sentAt);
         return stored;
       } finally {
         near.end(fill);
