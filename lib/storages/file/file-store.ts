@@ -1,9 +1,4 @@
-import {
-  CacheError,
-  describe,
-  InvalidOptionsError,
-  StorageUnavailableError,
-} from '../../core/errors.js';
+import { CacheError, StorageUnavailableError } from '../../core/errors.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
 import type {
@@ -17,22 +12,18 @@ import type {
   ReadOptions,
   StorageHost,
 } from '../../core/storage.js';
-import { isSameValue, timesFrom, toStored, type FileEntry } from './entry-file.js';
+import { AtomicChanges } from './atomic-changes.js';
+import { toStored, type FileEntry } from './entry-file.js';
 import type { Place } from './file-layout.js';
 import type { FileParts } from './file-parts.js';
-import { Turns } from './turns.js';
-
-/** How often a change is tried when other writers keep being faster. */
-const CHANGE_ROUNDS_MAX = 1_000;
-/** Files read or written side by side for one call. */
-const WIDTH = 8;
+import { inOrder } from './in-order.js';
 
 /** The file storage of one cache. */
 export class FileStore implements OpenStorage {
   readonly type = 'file';
   readonly holds = 'bytes';
   readonly leases: Leases;
-  readonly #turns = new Turns();
+  readonly #changes: AtomicChanges;
   #isClosed = false;
 
   constructor(
@@ -40,6 +31,7 @@ export class FileStore implements OpenStorage {
     readonly parts: FileParts,
   ) {
     this.leases = parts.leases;
+    this.#changes = new AtomicChanges(host, parts);
   }
 
   async read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
@@ -113,35 +105,14 @@ export class FileStore implements OpenStorage {
     });
   }
 
-  /** Without the key while the caller's function runs, which may take its time and may use the same key itself. */
-  async change(at: EntryAddress, change: Change): Promise<ChangeResult> {
+  change(at: EntryAddress, change: Change): Promise<ChangeResult> {
     this.#checkOpen();
-    const place = this.parts.layout.placeOf(at);
-    const first = await this.#tryChange(at, place, change);
-    if (first) return first;
-    for (let round = 1; round < CHANGE_ROUNDS_MAX; round++) {
-      const result = await this.#turns.take(place.slot, () => this.#tryChange(at, place, change));
-      if (result) return result;
-    }
-    throw new StorageUnavailableError(
-      `fileStorage: changing ${at.key} in scope ${at.scope} was given up after ${CHANGE_ROUNDS_MAX} attempts; other writers were faster each time.`,
-    );
+    return this.#changes.change(at, change);
   }
 
-  async increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
+  increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
     this.#checkOpen();
-    const { files, layout } = this.parts;
-    const place = layout.placeOf(at);
-    return files.alone(place, async () => {
-      for (;;) {
-        const file = this.#liveOnly(await files.readAlone(at, place));
-        const current = file && toStored(this.host, file);
-        const value = sum(at, current ? current.value : 0, by);
-        const { sliding, tags } = current ?? { sliding: false, tags: [] };
-        if (await this.#put(at, place, { value, ttlMs, graceMs: 0, sliding, tags }, file))
-          return value;
-      }
-    });
+    return this.#changes.increment(at, by, ttlMs);
   }
 
   evictScope(scope: ScopePath): Promise<number> {
@@ -194,43 +165,6 @@ export class FileStore implements OpenStorage {
     await this.parts.close();
   }
 
-  /** `undefined`: somebody else was faster. */
-  async #tryChange(
-    at: EntryAddress,
-    place: Place,
-    change: Change,
-  ): Promise<ChangeResult | undefined> {
-    const { files } = this.parts;
-    const seen = this.#liveOnly(await files.read(at, place));
-    const result = await change(seen && toStored(this.host, seen));
-    if (!('write' in result)) return result;
-    const isDone = await files.alone(place, async () => {
-      const there = this.#liveOnly(await files.readAlone(at, place));
-      return (
-        isSameValue(seen, there) &&
-        (await this.#put(at, place, result.write, result.ttl === 'remaining' ? there : undefined))
-      );
-    });
-    return isDone ? result : undefined;
-  }
-
-  async #put(
-    at: EntryAddress,
-    place: Place,
-    entry: NewEntry,
-    endsWith: FileEntry | undefined,
-  ): Promise<boolean> {
-    const times = endsWith ? endsWith.envelope : timesFrom(this.host.clock.now(), entry);
-    const bytes = this.parts.files.encode(at, entry, {
-      storedAt: times.storedAt,
-      ttlMs: times.ttlMs,
-      graceMs: times.graceMs,
-    });
-    if (!(await this.parts.files.publishAlone(place, bytes))) return false;
-    this.parts.noteWrittenAlone(place, bytes);
-    return true;
-  }
-
   /** The entry with its life renewed; as it was, when it was replaced or removed in between. */
   async #slide(at: EntryAddress, place: Place, file: FileEntry, now: number): Promise<FileEntry> {
     const { files } = this.parts;
@@ -268,10 +202,6 @@ export class FileStore implements OpenStorage {
     }
   }
 
-  #liveOnly(file: FileEntry | undefined): FileEntry | undefined {
-    return file && this.#isLive(file) ? file : undefined;
-  }
-
   #isLive(file: FileEntry): boolean {
     return this.host.clock.now() < file.freshUntil;
   }
@@ -292,24 +222,4 @@ export class FileStore implements OpenStorage {
         'fileStorage: this storage is closed; nothing is written any more.',
       );
   }
-}
-
-/** @throws InvalidOptionsError for what cannot be counted with */
-function sum(at: EntryAddress, value: unknown, by: number): number {
-  if (typeof value !== 'number' || !Number.isFinite(value))
-    throw new InvalidOptionsError(
-      `increment: ${at.key} in scope ${at.scope} holds ${describe(value)}, not a finite number.`,
-    );
-  return value + by;
-}
-
-/** The results in the order of `items`, a few at a time. */
-async function inOrder<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at]!);
-  };
-  await Promise.all(Array.from({ length: Math.min(WIDTH, items.length) }, lane));
-  return results;
 }

@@ -1,14 +1,5 @@
 import { constants, type Stats } from 'node:fs';
-import {
-  link,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  unlink,
-  type FileHandle,
-} from 'node:fs/promises';
+import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CacheError, SerializationError } from '../../core/errors.js';
@@ -201,4 +192,3 @@ function checkTrusted(file: string, stats: Stats): void {
       `The snapshot ${file} was not read: other users could have written it (owner ${stats.uid}, mode ${(stats.mode & 0o777).toString(8)}). If it is yours, chown it and run chmod go-w on it.`,
     );
 }
-

@@ -1,7 +1,5 @@
 import { toMs, type Duration } from '../../core/duration.js';
-import { decodeEnvelope, encodeEnvelope, PAYLOAD } from '../../core/envelope.js';
 import { InvalidOptionsError, CacheError } from '../../core/errors.js';
-import type { NewEntry } from '../../core/entry.js';
 import { GLOBAL_SCOPE } from '../../core/scope.js';
 import type {
   EntryAddress,
@@ -11,14 +9,10 @@ import type {
   SnapshotControl,
   StorageHost,
 } from '../../core/storage.js';
-import { hasCode } from './disk.js';
-import {
-  inspectSnapshot,
-  readSnapshot,
-  snapshotFiles,
-  writeSnapshot,
-  type SnapshotState,
-} from './snapshot.js';
+import { pacer } from './pacer.js';
+import { snapshotFiles, writeSnapshot } from './snapshot.js';
+import { encodeRecord } from './snapshot-record.js';
+import { SnapshotRestore } from './snapshot-restore.js';
 
 /** For {@link Snapshots}. */
 export interface SnapshotsOptions {
@@ -29,13 +23,6 @@ export interface SnapshotsOptions {
   /** How often `startAutoDump` dumps. Default `'5m'`. 0: not at all. */
   readonly every?: Duration;
 }
-
-/** Time spent on records before others have their turn. */
-const SLICE_MS = 2;
-const BATCH = 128;
-
-type RestoreItem = readonly [EntryAddress, NewEntry];
-type Counts = { -readonly [K in 'restored' | 'expired' | 'skipped' | 'damaged']: number };
 
 /**
  * Keeps a storage's entries, with what is left of their lives, in a file, and brings them back.
@@ -99,18 +86,9 @@ export class Snapshots implements SnapshotControl {
    * be read of the newest that can. Never rejects.
    */
   async restore(): Promise<RestoreReport> {
-    const counts: Counts = { restored: 0, expired: 0, skipped: 0, damaged: 0 };
-    try {
-      const source = await this.#chooseSource();
-      if (!source) return { file: undefined, dumpedAt: undefined, ...counts };
-      counts.damaged = source.state.damaged;
-      await this.#restoreFrom(source.file, counts);
-      this.#figures.restoredEntries += counts.restored;
-      return { file: source.file, dumpedAt: source.state.dumpedAt, ...counts };
-    } catch (error) {
-      this.#report('restore', error);
-      return { file: undefined, dumpedAt: undefined, ...counts };
-    }
+    const report = await new SnapshotRestore(this.storage, this.host, this.#files).run();
+    this.#figures.restoredEntries += report.restored;
+    return report;
   }
 
   /** Dumps at every interval from now on. Again: no second timer. Does nothing when the interval is 0. */
@@ -178,7 +156,7 @@ export class Snapshots implements SnapshotControl {
   }
 
   async *#records(): AsyncGenerator<Uint8Array> {
-    const pause = this.#pacer();
+    const pause = pacer(this.host.clock);
     for await (const line of this.storage.list(GLOBAL_SCOPE, { deep: true })) {
       const record = this.#encode(line);
       if (record) yield record;
@@ -187,132 +165,14 @@ export class Snapshots implements SnapshotControl {
   }
 
   /** A value that cannot be written down is left out and reported: it must not cost the others their snapshot. */
-  #encode({ address, entry }: ListedEntry): Uint8Array | undefined {
-    const { clock, serializer, checksum } = this.host;
+  #encode(line: ListedEntry): Uint8Array | undefined {
     try {
-      const freshUntil = entry.freshUntil - clock.monotonic() + clock.now();
-      return encodeEnvelope(
-        {
-          encoding: PAYLOAD.plain,
-          scope: address.scope.id,
-          key: address.key,
-          // The beginning of the life that ends when this one does, however often it was renewed.
-          storedAt: entry.ttlMs === Infinity ? clock.now() : freshUntil - entry.ttlMs,
-          ttlMs: entry.ttlMs,
-          graceMs: entry.staleUntil === Infinity ? 0 : entry.staleUntil - entry.freshUntil,
-          sliding: entry.sliding,
-          tags: entry.tags,
-          loadMs: entry.loadMs,
-          extra: '',
-          payload: serializer.serialize(entry.value),
-        },
-        checksum,
-      );
+      return encodeRecord(this.host, line);
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
-      this.#report('dump', error, address);
+      this.#report('dump', error, line.address);
       return undefined;
     }
-  }
-
-  async #chooseSource(): Promise<{ file: string; state: SnapshotState } | undefined> {
-    let damaged: { file: string; state: SnapshotState } | undefined;
-    for (const file of this.#files) {
-      const state = await this.#inspect(file);
-      if (state?.isWhole) return { file, state };
-      if (state && state.count > 0) damaged ??= { file, state };
-      if (state)
-        this.#report(
-          'restore',
-          new CacheError(
-            'STORAGE_UNAVAILABLE',
-            `The snapshot ${file} is damaged (${state.count} good records, ${state.damaged} bad ones); trying the next older one.`,
-          ),
-        );
-    }
-    return damaged;
-  }
-
-  async #inspect(file: string): Promise<SnapshotState | undefined> {
-    try {
-      return await inspectSnapshot(file);
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) this.#report('restore', error);
-      return undefined;
-    }
-  }
-
-  async #restoreFrom(file: string, counts: Counts): Promise<void> {
-    const pause = this.#pacer();
-    let batch: RestoreItem[] = [];
-    for await (const record of readSnapshot(file)) {
-      const item = this.#decode(record, counts);
-      if (item) batch.push(item);
-      if (batch.length >= BATCH) batch = await this.#put(batch, counts);
-      await pause();
-    }
-    await this.#put(batch, counts);
-  }
-
-  #decode(record: Uint8Array, counts: Counts): RestoreItem | undefined {
-    const { clock, scopes, serializer, checksum, admit } = this.host;
-    const envelope = decodeEnvelope(record, checksum);
-    const scope = envelope && scopes.parse(envelope.scope);
-    if (!envelope) counts.damaged++;
-    else if (!scope) counts.skipped++;
-    if (!envelope || !scope) return undefined;
-    const leftMs = envelope.storedAt + envelope.ttlMs - clock.now();
-    if (leftMs <= 0) {
-      counts.expired++;
-      return undefined;
-    }
-    const { key, graceMs, sliding, tags, loadMs } = envelope;
-    try {
-      const value = serializer.deserialize(envelope.payload);
-      // A clock that was set back must not make lives longer than they were given.
-      const ttlMs = Math.min(leftMs, envelope.ttlMs);
-      return [
-        { scope, key },
-        {
-          value: admit ? admit(value, key) : value,
-          ttlMs,
-          graceMs,
-          sliding,
-          tags,
-          ...(loadMs !== undefined && { loadMs }),
-        },
-      ];
-    } catch (error) {
-      if (!(error instanceof CacheError)) throw error;
-      counts.damaged++;
-      this.#report('restore', error, { scope, key });
-      return undefined;
-    }
-  }
-
-  /** What is there already is newer than any snapshot. */
-  async #put(batch: readonly RestoreItem[], counts: Counts): Promise<RestoreItem[]> {
-    const there = await this.storage.readMany(
-      batch.map(([at]) => at),
-      { peek: true },
-    );
-    const missing = batch.filter((_, at) => there[at] === undefined);
-    await this.storage.writeMany(missing);
-    counts.restored += missing.length;
-    counts.skipped += batch.length - missing.length;
-    return [];
-  }
-
-  /** Resolves at once until a slice of time is used up; then after everybody else had a turn. */
-  #pacer(): () => Promise<void> | undefined {
-    const { clock } = this.host;
-    let since = clock.monotonic();
-    return () => {
-      if (clock.monotonic() - since < SLICE_MS) return undefined;
-      return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-        since = clock.monotonic();
-      });
-    };
   }
 
   #report(during: string, error: unknown, at?: EntryAddress): void {
