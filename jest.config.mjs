@@ -34,4 +34,6 @@ export default {
   },
   collectCoverageFrom: ['lib/**/*.ts'],
   maxWorkers: 2,
+  // A busy machine must not turn a test of behaviour into a test of speed.
+  testTimeout: 30_000,
 };
