@@ -207,6 +207,24 @@ export class Cache {
     return (await this.#readThrough(entry, at, loader, settings)) as LoadReport<T>;
   }
 
+  /**
+   * @internal a fresh hit without a promise, where the storage answers at once; `undefined` when the call must go the usual
+   * way, which then counts the read. For handlers, whose callers do not need one either.
+   */
+  hitNow(key: CacheKey, options?: LoadOptions): LoadReport<unknown> | undefined {
+    if (this.#storage.isLocal !== true || this.#storage.leases !== undefined) return undefined;
+    const settings = loadSettings(this.#options.defaults, options);
+    // Refreshing ahead needs the loader.
+    if (settings.refreshAhead !== undefined || settings.earlyExpiration !== undefined)
+      return undefined;
+    const at = this.#addressOf(key, options);
+    const found = this.#storage.read(at, settings.tiers);
+    if (found === undefined || isPromise(found) || !this.#isFresh(found)) return undefined;
+    this.#state.onHit(at.key, at.scope, false);
+    const expiresAt = this.#wallTime(found.freshUntil);
+    return { value: this.#release(found.value), outcome: 'hit', stored: true, expiresAt };
+  }
+
   /** Removes an entry; `true` only when it was live. */
   async delete(key: CacheKey, options?: ScopeOption): Promise<boolean> {
     return this.#writer.delete(this.#addressOf(key, options));

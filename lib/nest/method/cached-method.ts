@@ -74,7 +74,8 @@ export class CachedMethod {
       this.#warnUnmanaged(target);
       return this.call(target, args);
     }
-    if (this.returnsObservable) return defer(() => runner.run(this, target, args, execution));
+    if (this.returnsObservable)
+      return defer(() => runner.run(this, target, args, execution) as Promise<unknown>);
     return runner.run(this, target, args, execution);
   }
 

@@ -28,6 +28,23 @@ export class CachedRead {
     readonly tools: MethodTools,
   ) {}
 
+  /**
+   * The answer at once, when it is a plain hit of a storage that needs no waiting; `undefined` for everything else, which
+   * `run` then does from the start.
+   */
+  runNow(planned: PlannedCacheable): { readonly value: unknown } | undefined {
+    try {
+      if (bypassOf(this.call, this.plan, planned)) return undefined;
+      const { key, options } = placeOf(planned, this.call, this.plan, this.tools);
+      const report = planned.cache.hitNow(key, options);
+      return report && { value: this.#answer(report) };
+    } catch (error) {
+      // Whatever it is, `run` meets it again and knows what to do with it.
+      if (error instanceof Error) return undefined;
+      throw error;
+    }
+  }
+
   /** @param lookups the operations whose condition holds, in order; at least one */
   async run(lookups: readonly PlannedCacheable[]): Promise<unknown> {
     try {

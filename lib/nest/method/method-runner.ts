@@ -37,7 +37,7 @@ export class MethodRunner {
     target: object,
     args: unknown[],
     execution: ExecutionContext | undefined,
-  ): Promise<unknown> {
+  ): unknown {
     const plan = this.planOf(method, target.constructor);
     const open = this.context.request;
     const handled = execution ?? this.#handledBy(open, target, method);
@@ -73,7 +73,7 @@ export class MethodRunner {
     return running.getHandler() === handler ? running : undefined;
   }
 
-  #steps(call: MethodCall, plan: MethodPlan): Promise<unknown> {
+  #steps(call: MethodCall, plan: MethodPlan): unknown {
     return plan.puts.length === 0 && plan.evicts.length === 0
       ? this.#value(call, plan, [])
       : this.#allSteps(call, plan);
@@ -91,7 +91,7 @@ export class MethodRunner {
   }
 
   /** The method's value, cached or not. Without conditions it costs no promise of its own. */
-  #value(call: MethodCall, plan: MethodPlan, puts: PutStep[]): Promise<unknown> {
+  #value(call: MethodCall, plan: MethodPlan, puts: PutStep[]): unknown {
     if (plan.cacheables.length === 0) return invoke(call, plan);
     if (puts.length > 0 || hasConditions(plan.cacheables))
       return this.#chosenValue(call, plan, puts);
@@ -110,12 +110,12 @@ export class MethodRunner {
     return this.#read(call, plan, lookups);
   }
 
-  #read(
-    call: MethodCall,
-    plan: MethodPlan,
-    lookups: readonly PlannedCacheable[],
-  ): Promise<unknown> {
-    return new CachedRead(call, plan, this.#replyOf(call), this.tools).run(lookups);
+  #read(call: MethodCall, plan: MethodPlan, lookups: readonly PlannedCacheable[]): unknown {
+    const read = new CachedRead(call, plan, this.#replyOf(call), this.tools);
+    // Nest takes a handler's answer with or without a promise; callers of provider methods count on one.
+    const isHandler = call.executionContext?.getType() === 'http' && !plan.method.returnsObservable;
+    const now = isHandler && lookups.length === 1 ? read.runNow(lookups[0]!) : undefined;
+    return now ? now.value : read.run(lookups);
   }
 
   #replyOf(call: MethodCall): HttpReply | undefined {
