@@ -21,6 +21,10 @@ export interface StorageContractOptions extends ContractOptions {
   readonly realTime?: boolean;
   /** Sleeps for so many ms. Needed with `realTime`. */
   wait?(ms: number): Promise<void>;
+  /** Steps in which the storage measures how long an entry was idle, in ms. Default: it is exact. Redis: 1,000. */
+  readonly idleStepMs?: number;
+  /** How long another cache may take to see a change (P6: what travels on a bus), in ms. Default: it sees it at once. */
+  readonly delayMs?: number;
   /**
    * What several caches on one storage have in common. `'nothing'` (default): memory. `'entries'`: they see each other's
    * entries and evictions. `'fleet'`: fences, single-flight and atomic changes span them too.

@@ -10,6 +10,7 @@ export function atomicClauses(clause: StorageClause, inFleet: boolean): void {
     await Promise.all(
       Array.from({ length: 40 }, (_, at) => caches[at % caches.length]!.increment('n', where)),
     );
+    await bench.spread();
     assertEqual(await caches[0]!.get('n', where), 40, 'the counter after 40 increments');
   });
 
@@ -19,6 +20,7 @@ export function atomicClauses(clause: StorageClause, inFleet: boolean): void {
     await Promise.all(
       fields.map((field, at) => caches[at % caches.length]!.merge('m', { [field]: at }, where)),
     );
+    await bench.spread();
     const expected = Object.fromEntries(fields.map((field, at) => [field, at]));
     const merged = await caches[0]!.get<Record<string, number>>('m', where);
     const sorted = Object.fromEntries(fields.map((field) => [field, merged?.[field]]));

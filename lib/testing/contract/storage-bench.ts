@@ -10,6 +10,8 @@ export interface BenchOptions {
   readonly platform: Platform;
   readonly realTime?: boolean;
   wait?(ms: number): Promise<void>;
+  readonly idleStepMs?: number;
+  readonly delayMs?: number;
   afterClause?(storage: CacheStorage): void | Promise<void>;
 }
 
@@ -80,6 +82,11 @@ export class StorageBench {
     if (!this.options.wait)
       throw new Error('storageContract: "realTime" needs "wait", a function that sleeps.');
     await this.options.wait(ms);
+  }
+
+  /** Lets a change made through one cache reach the others (P6). */
+  async spread(): Promise<void> {
+    if (this.options.delayMs !== undefined) await this.pass(this.options.delayMs);
   }
 
   /** Lets an entry with the bench's life run out. */

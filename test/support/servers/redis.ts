@@ -12,13 +12,13 @@ export async function cli(port: number, ...command: string[]): Promise<string> {
   return stdout.trim();
 }
 
-/** One `redis-server` on a free loopback port, with nothing on disk. */
+/** One `redis-server` on a free loopback port, with nothing on disk. `program`: another release, by its path. */
 export async function startRedis(
   args: readonly string[] = [],
   onPort?: number,
+  program = findProgram('redis-server', 'redis-server'),
 ): Promise<ServerProcess> {
   const port = onPort ?? (await freePort());
-  const program = findProgram('redis-server', 'redis-server');
   return startProcess(program, port, (folder) => [...basics(port, folder), ...args], isUp);
 }
 
