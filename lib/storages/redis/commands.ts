@@ -150,7 +150,7 @@ export class Commands {
       const go = (): void => {
         if (deadline.isOver) return;
         if (connection.isUsable) start().then(succeed, fail);
-        else fail(new Error(`not connected (the client is ${connection.client.status})`));
+        else fail(connection.notConnected());
       };
       if (connection.isUsable) go();
       else connection.started().then(go, fail);

@@ -1,4 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
+import { faultOf } from './faults.js';
 import type { ResolvedRedisOptions } from './redis-options.js';
 import { bucketTags, slotOf } from './slots.js';
 
@@ -35,6 +36,8 @@ export class Connection {
   readonly #timeouts = new Map<number, number>();
   #waiting: (() => void)[] = [];
   #isStarting = true;
+  /** Why the latest attempt to connect failed; of a client that was handed in, its owner hears. */
+  #trouble: unknown;
   #tags: readonly string[] | undefined;
 
   private constructor(
@@ -64,6 +67,13 @@ export class Connection {
   started(): Promise<void> {
     if (!this.#isStarting || this.isUsable) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** For a command that cannot be sent: the client's state, and the error that led to it where that is known. */
+  notConnected(): Error {
+    const { status } = this.client;
+    const text = this.#trouble instanceof Error ? `: ${this.#trouble.message}` : '';
+    return new Error(`not connected (the client is ${status})${text}`);
   }
 
   listen(listener: ConnectionListener): () => void {
@@ -114,9 +124,12 @@ export class Connection {
 
   #watch(): void {
     const { client } = this;
+    client.on('ready', () => (this.#trouble = undefined));
     client.on('error', (error: unknown) => {
+      this.#trouble = error;
       this.#settle();
-      for (const listener of this.#listeners) listener(error);
+      // Without the command, which may be the one that carried the password.
+      for (const listener of this.#listeners) listener(faultOf(error));
     });
     if (client instanceof Redis) guard(client);
     else client.on('+node', (node: Redis) => guard(node));

@@ -17,6 +17,10 @@ const REMEDIES: Readonly<Record<string, string>> = {
   TRYAGAIN: 'The slot is being moved to another server.',
   WRONGTYPE:
     'A key of this cache holds something that it did not write. Choose another "prefix", or remove that key.',
+  NOREPLICAS:
+    'Too few replicas are in step for min-replicas-to-write; writes go on when they are back.',
+  MISCONF:
+    'The server cannot save to its disk and refuses writes: see its log, or set stop-writes-on-bgsave-error to no.',
   BUSY: 'A script that is not ours blocks the server.',
 };
 
@@ -27,7 +31,7 @@ export function faultOf(error: unknown): CacheError {
   const word = /\b[A-Z]{3,}\b/.exec(text)?.[0] ?? '';
   const remedy = Object.hasOwn(REMEDIES, word) ? ` ${REMEDIES[word]}` : '';
   // The client's error carries the command, and with it the value: only its text goes on.
-  return new StorageUnavailableError(`Redis: ${shortened(text)}.${remedy}`, {
+  return new StorageUnavailableError(`Redis: ${shortened(text).replace(/\.$/, '')}.${remedy}`, {
     cause: withoutCommand(error, text),
   });
 }

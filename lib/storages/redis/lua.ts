@@ -12,13 +12,17 @@ export interface Script {
  * lie in the same slot; during a slot migration they may seem missing, which can only cause misses (P8).
  *
  * A node is `epoch:fence;parent epoch;stale fence`. An entry is `E`, a u16 length, `epoch:fence,…|tag,…|stamp|fences`
- * (from the global node down) and an envelope. It is alive while all its epochs are current and, where a fence has
+ * (from the global node down) and an envelope; a key of another type is somebody else's, so no entry. It is alive while all its epochs are current and, where a fence has
  * moved on, none of its tags has been evicted since.
  */
 export const RECORD = `
 local P = ARGV[1]
 local function extraOf(key)
-  local head = redis.call('GETRANGE', key, 0, 399)
+  local head = redis.pcall('GETRANGE', key, 0, 399)
+  if type(head) ~= 'string' then
+    if string.find(head.err, 'WRONGTYPE', 1, true) then return nil end
+    redis.call('GETRANGE', key, 0, 0)
+  end
   if #head < 3 or string.byte(head, 1) ~= 69 then return nil end
   local n = string.byte(head, 2) + 256 * string.byte(head, 3)
   if #head < n + 43 then head = redis.call('GETRANGE', key, 0, n + 42) end
