@@ -45,11 +45,20 @@ function encodeParts(key: readonly unknown[]): string {
     throw new InvalidKeyError(`A key is a string or an array of parts, got ${describe(key)}.`);
   if (key.length === 0)
     throw new InvalidKeyError('The key is an empty array; a key has at least one part.');
-  return encodeList(key, 'key', []);
+  return encodeList(key, { part: key, step: 'key', above: undefined, depth: 0 });
 }
 
-/** `above` holds the objects being encoded, to notice a cycle. */
-function encodePart(part: unknown, path: string, above: readonly object[]): string {
+/** The way down to a part: for messages, and to notice a cycle. A link for each object, so that plain parts cost nothing. */
+interface Trail {
+  readonly part: object;
+  readonly step: Step;
+  readonly above: Trail | undefined;
+  readonly depth: number;
+}
+/** An index, a property's name, or nothing for what has neither. */
+type Step = number | string | undefined;
+
+function encodePart(part: unknown, step: Step, above: Trail): string {
   switch (typeof part) {
     case 'string':
       return JSON.stringify(part);
@@ -61,21 +70,20 @@ function encodePart(part: unknown, path: string, above: readonly object[]): stri
     case 'bigint':
       return `${part}n`;
     case 'object':
-      return part === null ? 'null' : encodeObject(part, path, above);
+      return part === null ? 'null' : encodeObject(part, step, above);
     default:
-      throw unencodable(part, path);
+      throw unencodable(part, textOf(step, above));
   }
 }
 
-function encodeObject(part: object, path: string, above: readonly object[]): string {
-  if (above.includes(part))
-    throw new InvalidKeyError(`${path} contains itself; a key part cannot be circular.`);
-  if (above.length >= 100)
-    throw new InvalidKeyError(`${path} is nested more than 100 levels deep.`);
-  const inside = [...above, part];
-  if (Array.isArray(part)) return encodeList(part, path, inside);
+function encodeObject(part: object, step: Step, above: Trail): string {
+  checkNesting(part, step, above);
+  const inside: Trail = { part, step, above, depth: above.depth + 1 };
+  if (Array.isArray(part)) return encodeList(part, inside);
   // By tag rather than instanceof: values may come from another realm (a vm context, a worker).
   switch (Object.prototype.toString.call(part)) {
+    case '[object Object]':
+      return encodePlain(part, inside);
     case '[object Date]':
       return `Date(${(part as Date).getTime()})`;
     case '[object RegExp]':
@@ -85,33 +93,51 @@ function encodeObject(part: object, path: string, above: readonly object[]): str
     case '[object Uint8Array]':
       return `Bytes(${JSON.stringify(toHex(part as Uint8Array))})`;
     case '[object Map]':
-      return `Map(${sorted([...(part as Map<unknown, unknown>)].map((pair) => encodeList(pair, path, inside)))})`;
+      return `Map(${sorted([...(part as Map<unknown, unknown>)].map((pair) => encodeList(pair, inside)))})`;
     case '[object Set]':
-      return `Set(${sorted([...(part as Set<unknown>)].map((item) => encodePart(item, path, inside)))})`;
+      return `Set(${sorted([...(part as Set<unknown>)].map((item) => encodePart(item, undefined, inside)))})`;
     default:
-      return encodePlain(part, path, inside);
+      throw unencodable(part, textOf(step, above));
   }
 }
 
-function encodeList(list: readonly unknown[], path: string, above: readonly object[]): string {
+function checkNesting(part: object, step: Step, above: Trail): void {
+  if (above.depth >= 100)
+    throw new InvalidKeyError(`${textOf(step, above)} is nested more than 100 levels deep.`);
+  for (let at: Trail | undefined = above; at; at = at.above)
+    if (at.part === part)
+      throw new InvalidKeyError(
+        `${textOf(step, above)} contains itself; a key part cannot be circular.`,
+      );
+}
+
+function encodeList(list: readonly unknown[], at: Trail): string {
   let text = '[';
-  for (let at = 0; at < list.length; at++)
-    text += (at === 0 ? '' : ',') + encodePart(list[at], `${path}[${at}]`, above);
+  for (let index = 0; index < list.length; index++) {
+    if (index > 0) text += ',';
+    text += encodePart(list[index], index, at);
+  }
   return `${text}]`;
 }
 
-function encodePlain(part: object, path: string, above: readonly object[]): string {
+function encodePlain(part: object, at: Trail): string {
   const prototype: unknown = Object.getPrototypeOf(part);
   const plain = prototype === null || Object.getPrototypeOf(prototype) === null;
   if (!plain || (part as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] !== undefined)
-    throw unencodable(part, path);
-  const fields = Object.keys(part).sort();
-  return `{${fields
-    .map(
-      (name) =>
-        `${JSON.stringify(name)}:${encodePart((part as Record<string, unknown>)[name], `${path}.${name}`, above)}`,
-    )
-    .join(',')}}`;
+    throw unencodable(part, textOf(at.step, at.above));
+  let text = '{';
+  for (const name of Object.keys(part).sort()) {
+    if (text.length > 1) text += ',';
+    text += `${JSON.stringify(name)}:${encodePart((part as Record<string, unknown>)[name], name, at)}`;
+  }
+  return `${text}}`;
+}
+
+/** As one would write it: `key[1].filter[0]`. */
+function textOf(step: Step, above: Trail | undefined): string {
+  if (!above) return String(step);
+  const own = step === undefined ? '' : typeof step === 'number' ? `[${step}]` : `.${step}`;
+  return textOf(above.step, above.above) + own;
 }
 
 function sorted(items: string[]): string {

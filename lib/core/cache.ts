@@ -46,6 +46,7 @@ import type {
   Platform,
   RestoreReport,
   SnapshotControl,
+  WriteOptions,
 } from './storage.js';
 import { valuePolicy, type ValuePolicy } from './value/value-policy.js';
 
@@ -59,6 +60,20 @@ export interface LoadReport<T> {
   /** Ms since the epoch; `undefined` when it is not stored. */
   readonly expiresAt: number | undefined;
 }
+
+/** @internal see {@link Cache.prepareHits}. */
+export interface PreparedHits {
+  readonly tiers: WriteOptions | undefined;
+}
+
+/** @internal see {@link Cache.hitNow}. */
+export interface PromptHit {
+  readonly value: unknown;
+  /** Until it is stale; `Infinity` for ever. */
+  readonly leftMs: number;
+}
+
+type TypeThunk = () => (abstract new (...args: never[]) => unknown) | undefined;
 
 /**
  * A scoped cache: encode the key, read, judge, load, store, in this order and nowhere else.
@@ -208,21 +223,34 @@ export class Cache {
   }
 
   /**
-   * @internal a fresh hit without a promise, where the storage answers at once; `undefined` when the call must go the usual
-   * way, which then counts the read. For handlers, whose callers do not need one either.
+   * @internal options of calls that will be made again and again, checked once. `undefined` where {@link hitNow} can never
+   * answer: the storage is not in this process, or the options refresh ahead, which needs the loader.
+   * @throws what the calls themselves would throw for bad options
    */
-  hitNow(key: CacheKey, options?: LoadOptions): LoadReport<unknown> | undefined {
-    if (this.#storage.isLocal !== true || this.#storage.leases !== undefined) return undefined;
-    const settings = loadSettings(this.#options.defaults, options);
-    // Refreshing ahead needs the loader.
-    if (settings.refreshAhead !== undefined || settings.earlyExpiration !== undefined)
-      return undefined;
-    const at = this.#addressOf(key, options);
-    const found = this.#storage.read(at, settings.tiers);
+  prepareHits(options: LoadOptions): PreparedHits | undefined {
+    const { refreshAhead, earlyExpiration, tiers } = loadSettings(this.#options.defaults, options);
+    if (options.type !== undefined) this.#registerType(options.type as TypeThunk);
+    const isPlain = refreshAhead === undefined && earlyExpiration === undefined;
+    const answersAtOnce = this.#storage.isLocal === true && this.#storage.leases === undefined;
+    return isPlain && answersAtOnce ? { tiers } : undefined;
+  }
+
+  /**
+   * @internal a fresh hit without a promise; `undefined` when the call must go the usual way, which then counts the read.
+   * For handlers, whose callers do not need a promise either.
+   * @param key by `encodeKey`
+   */
+  hitNow(
+    key: string,
+    scope: ScopeSelector | undefined,
+    prepared: PreparedHits,
+  ): PromptHit | undefined {
+    const at = { scope: this.#pathOf(scope), key };
+    const found = this.#storage.read(at, prepared.tiers);
     if (found === undefined || isPromise(found) || !this.#isFresh(found)) return undefined;
     this.#state.onHit(at.key, at.scope, false);
-    const expiresAt = this.#wallTime(found.freshUntil);
-    return { value: this.#release(found.value), outcome: 'hit', stored: true, expiresAt };
+    const leftMs = found.freshUntil - this.#platform.clock.monotonic();
+    return { value: this.#release(found.value), leftMs };
   }
 
   /** Removes an entry; `true` only when it was live. */
@@ -520,13 +548,11 @@ export class Cache {
 
   #addressOf(key: CacheKey, options: (ScopeOption & { type?: unknown }) | undefined): EntryAddress {
     if (options === undefined) return { scope: GLOBAL_SCOPE, key: encodeKey(key) };
-    const type = options.type as
-      (() => (abstract new (...args: never[]) => unknown) | undefined) | undefined;
-    if (type !== undefined) this.#registerType(type);
+    if (options.type !== undefined) this.#registerType(options.type as TypeThunk);
     return { scope: this.#pathOf(options.scope), key: encodeKey(key) };
   }
 
-  #registerType(type: () => (abstract new (...args: never[]) => unknown) | undefined): void {
+  #registerType(type: TypeThunk): void {
     const named = type();
     if (named !== undefined) this.#options.codecs.registerType(named as new () => unknown);
   }

@@ -42,11 +42,10 @@ export class CurrentRequest implements RequestContext {
     const type = context.getType<ContextType | 'graphql'>();
     switch (type) {
       case 'http': {
-        const http = context.switchToHttp();
         return new CurrentRequest(
           type,
-          http.getRequest(),
-          http.getResponse(),
+          context.getArgByIndex(0),
+          context.getArgByIndex(1),
           undefined,
           undefined,
           context,
@@ -111,7 +110,8 @@ export class CurrentRequest implements RequestContext {
   /** Whether this is the HTTP request that `execution` belongs to, wrapped or raw. */
   isHttpOf(execution: ExecutionContext): boolean {
     if (this.type !== 'http' || execution.getType() !== 'http') return false;
-    const other = execution.switchToHttp().getRequest<Bag>();
+    // Not switchToHttp(), which builds four closures for each call.
+    const other = execution.getArgByIndex<Bag>(0);
     return this.request === other || this.request === other?.['raw'];
   }
 

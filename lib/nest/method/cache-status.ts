@@ -5,9 +5,12 @@ import type { CacheError } from '../../core/errors.js';
 export function statusOf({ outcome, stored, expiresAt }: LoadReport<unknown>, now: number): string {
   if (outcome === 'loaded' || outcome === 'joined')
     return `fwd=miss${stored ? '; stored' : ''}${outcome === 'joined' ? '; collapsed' : ''}`;
-  const isFinite = expiresAt !== undefined && expiresAt !== Infinity;
-  const ttl = isFinite ? `; ttl=${Math.floor((expiresAt - now) / 1000)}` : '';
-  return `hit${ttl}${outcome === 'stale' ? '; detail=stale' : ''}`;
+  return `${hitStatus((expiresAt ?? Infinity) - now)}${outcome === 'stale' ? '; detail=stale' : ''}`;
+}
+
+/** `leftMs` is `Infinity` where no end is known, and negative for what is past it. */
+export function hitStatus(leftMs: number): string {
+  return leftMs === Infinity ? 'hit' : `hit; ttl=${Math.floor(leftMs / 1000)}`;
 }
 
 /** An error of the cache as a word for `detail`. */

@@ -13,6 +13,12 @@ const KEY_PARAMETERS: unique symbol = Symbol.for('nestjs-scoped-cache:key-parame
 const RUNNER: unique symbol = Symbol.for('nestjs-scoped-cache:runner');
 const EXECUTION: unique symbol = Symbol.for('nestjs-scoped-cache:execution');
 
+/** What the hidden parameter holds. */
+interface Carrier {
+  (): ExecutionContext;
+  [EXECUTION]?: true;
+}
+
 /** Where the hidden parameter goes: behind any that a method declares, also in a subclass that declares more. */
 const HIDDEN_INDEX = 15;
 
@@ -30,6 +36,7 @@ export class CachedMethod {
   readonly keyParameters: readonly number[];
   readonly returnsObservable: boolean;
   readonly hiddenIndex: number;
+  readonly #parameterCount: number;
   #hasWarned = false;
 
   /** @param prototype the class's that declares the method */
@@ -42,6 +49,7 @@ export class CachedMethod {
       number[] | undefined;
     this.keyParameters = [...(marked ?? [])].sort((one, other) => one - other);
     this.returnsObservable = isDeclaredObservable(prototype, name);
+    this.#parameterCount = parameterCount(prototype, name, original.length);
     this.hiddenIndex = this.#addHiddenParameter();
   }
 
@@ -81,13 +89,9 @@ export class CachedMethod {
 
   /** Takes the hidden parameter out again. */
   #split(given: unknown[]): { args: unknown[]; execution: ExecutionContext | undefined } {
-    const carrier = given[this.hiddenIndex] as
-      ({ [EXECUTION]?: true } & (() => ExecutionContext)) | undefined;
+    const carrier = given[this.hiddenIndex] as Carrier | undefined;
     if (carrier?.[EXECUTION] !== true) return { args: given, execution: undefined };
-    return {
-      args: given.slice(0, parameterCount(this.prototype, this.name, this.original.length)),
-      execution: carrier(),
-    };
+    return { args: given.slice(0, this.#parameterCount), execution: carrier() };
   }
 
   /**
@@ -96,13 +100,12 @@ export class CachedMethod {
    */
   #addHiddenParameter(): number {
     const declared = Object.values(declaredParameters(this.prototype.constructor, this.name));
-    const count = parameterCount(this.prototype, this.name, this.original.length);
     const index = Math.max(
       HIDDEN_INDEX,
-      count,
+      this.#parameterCount,
       ...declared.map((parameter) => parameter.index + 1),
     );
-    if (declared.length > 0 || count === 0)
+    if (declared.length > 0 || this.#parameterCount === 0)
       withExecutionContext()(this.prototype, this.name, index);
     return index;
   }
@@ -155,8 +158,11 @@ export function markKeyParameter(prototype: object, name: string | symbol, index
 }
 
 // A function rather than the context itself: global pipes that walk through values leave functions alone.
-const carry = (_data: unknown, execution: ExecutionContext): unknown =>
-  Object.assign(() => execution, { [EXECUTION]: true as const });
+const carry = (_data: unknown, execution: ExecutionContext): Carrier => {
+  const carrier: Carrier = () => execution;
+  carrier[EXECUTION] = true;
+  return carrier;
+};
 const withExecutionContext = createParamDecorator(carry);
 
 function misplaced(prototype: object, name: string | symbol): string {

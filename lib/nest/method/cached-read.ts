@@ -2,7 +2,7 @@ import type { LoadReport } from '../../core/cache.js';
 import type { LoadContext } from '../../core/cache-options.js';
 import { CacheError } from '../../core/errors.js';
 import type { MethodCall } from './call-context.js';
-import { detailOf, statusOf } from './cache-status.js';
+import { detailOf, hitStatus, statusOf } from './cache-status.js';
 import { bypassOf, type Bypass } from './eligibility.js';
 import type { HttpReply } from './http-reply.js';
 import type { MethodPlan, PlannedCacheable } from './method-plan.js';
@@ -10,7 +10,7 @@ import type { MethodTools } from './method-tools.js';
 import { byAddress, placeOf, type Place } from './place.js';
 import { pack, unpack } from './packed-result.js';
 import { invoke, MethodFailure, NotShared, produce, type Produced } from './produce.js';
-import { isSharedScope } from './scopes-of-call.js';
+import { isSharedScope, selectorOf } from './scopes-of-call.js';
 
 /**
  * One call of a method with `@Cacheable`: from the cache, or by running the method, once for all who wait. Faults of the cache
@@ -33,11 +33,13 @@ export class CachedRead {
    * `run` then does from the start.
    */
   runNow(planned: PlannedCacheable): { readonly value: unknown } | undefined {
+    const { cache, hits } = planned;
+    if (!hits) return undefined;
     try {
       if (bypassOf(this.call, this.plan, planned)) return undefined;
-      const { key, options } = placeOf(planned, this.call, this.plan, this.tools);
-      const report = planned.cache.hitNow(key, options);
-      return report && { value: this.#answer(report) };
+      const key = this.tools.keys.encoded(this.call, this.plan, planned);
+      const hit = cache.hitNow(key, selectorOf(planned, this.call), hits);
+      return hit && { value: this.#answerWith(hit.value, () => hitStatus(hit.leftMs)) };
     } catch (error) {
       // Whatever it is, `run` meets it again and knows what to do with it.
       if (error instanceof Error) return undefined;
@@ -126,13 +128,17 @@ export class CachedRead {
     if (typeof tags === 'function') load.addTags(...tags(after));
   }
 
-  #answer({ value, outcome, stored, expiresAt }: LoadReport<unknown>): unknown {
+  #answer(report: LoadReport<unknown>): unknown {
     const own = this.#own;
-    if (outcome === 'stale' && own?.refusal !== undefined) throw new NotShared(own.refusal);
+    if (report.outcome === 'stale' && own?.refusal !== undefined) throw new NotShared(own.refusal);
+    return this.#answerWith(report.value, () => statusOf(report, this.tools.clock.now()));
+  }
+
+  #answerWith(value: unknown, status: () => string): unknown {
     const { body, replay } = unpack(value);
     if (this.reply) {
-      if (replay && !own) this.reply.replay(replay);
-      this.reply.announce(statusOf({ value, outcome, stored, expiresAt }, this.tools.clock.now()));
+      if (replay && !this.#own) this.reply.replay(replay);
+      this.reply.announce(status());
     }
     return body;
   }

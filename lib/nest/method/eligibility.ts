@@ -21,7 +21,7 @@ export function bypassOf(
   if (plan.inputs.answersItself) return ANSWERS_ITSELF;
   if (!planned.hasOwnKey && isUnsafe(call)) return UNSAFE;
   if (planned.options.scope === undefined && identifiesSomebody(call)) return SCOPE_OMITTED;
-  return unkeyedInput(plan, planned);
+  return planned.unkeyed.length === 0 ? undefined : unkeyedInput(planned.unkeyed);
 }
 
 const ANSWERS_ITSELF: Bypass = {
@@ -49,13 +49,9 @@ function identifiesSomebody(call: MethodCall): boolean {
   return headers?.['authorization'] !== undefined;
 }
 
-function unkeyedInput({ inputs }: MethodPlan, planned: PlannedCacheable): Bypass | undefined {
-  const left = inputs.unkeyed.filter(
-    (input) => !(input === '@Headers()' && planned.options.vary !== undefined),
-  );
-  if (planned.hasOwnKey || left.length === 0) return undefined;
+function unkeyedInput(unkeyed: readonly string[]): Bypass {
   return {
     status: 'fwd=bypass; detail=unkeyed-input',
-    warning: `it takes ${left.join(', ')}, which no default key covers, so it runs uncached. Give "key"${inputs.unkeyed.includes('@Headers()') ? ' or "vary"' : ''}.`,
+    warning: `it takes ${unkeyed.join(', ')}, which no default key covers, so it runs uncached. Give "key"${unkeyed.includes('@Headers()') ? ' or "vary"' : ''}.`,
   };
 }

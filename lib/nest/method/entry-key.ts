@@ -2,6 +2,7 @@ import type { ModuleRef } from '@nestjs/core';
 import { encodeKey, type CacheKey } from '../../core/cache-key.js';
 import { InvalidKeyError } from '../../core/errors.js';
 import type { CallContext, MethodCall } from './call-context.js';
+import type { HandlerInputs } from './nest-metadata.js';
 import type { MethodPlan, Planned, PlannedCacheable } from './method-plan.js';
 import type { CacheableOptions, KeyGenerator, OperationOptions } from './operation-options.js';
 
@@ -27,6 +28,14 @@ export class KeyMaker {
     planned: Planned<OperationOptions>,
   ): CacheKey {
     return decoratedKey(name, ...this.#parts(call, plan, planned));
+  }
+
+  /** {@link full} for a handler, encoded. */
+  encoded(call: MethodCall, plan: MethodPlan, planned: PlannedCacheable): string {
+    const { bareKey } = planned;
+    return bareKey !== undefined && isEmpty(call.params) && isEmpty(call.query)
+      ? bareKey
+      : encodeKey(this.full(call, plan, planned));
   }
 
   /** What the entry is stored under. */
@@ -102,6 +111,22 @@ function httpParts(
   if (plan.inputs.takesBody && !isUnsafe(call)) parts.push('body', call.body);
   if (plan.inputs.takesHost) parts.push('hosts', (call.request as { hosts?: unknown }).hosts);
   return parts;
+}
+
+/** The key of a route when neither its path nor its query says anything; `undefined` where more than those are in the key. */
+export function bareRouteKey(
+  name: string,
+  route: string,
+  inputs: HandlerInputs,
+): string | undefined {
+  return inputs.takesBody || inputs.takesHost
+    ? undefined
+    : encodeKey(decoratedKey(name, route, {}, {}));
+}
+
+function isEmpty(bag: Record<string, unknown>): boolean {
+  for (const name in bag) if (Object.hasOwn(bag, name)) return false;
+  return true;
 }
 
 /** A field of an object belongs to that object; a field of Query or Mutation has no parent worth telling apart. */

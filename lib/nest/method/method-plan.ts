@@ -1,9 +1,11 @@
+import type { PreparedHits } from '../../core/cache.js';
 import type { LoadOptions } from '../../core/cache-options.js';
 import { InvalidOptionsError } from '../../core/errors.js';
 import type { CacheRegistry } from '../cache-registry.js';
 import type { CacheService } from '../cache.service.js';
 import { configOf } from '../decorators/cache-config.js';
 import type { CachedMethod } from './cached-method.js';
+import { bareRouteKey } from './entry-key.js';
 import { inputsOf, routeOf, type HandlerInputs } from './nest-metadata.js';
 import type {
   CacheableOptions,
@@ -27,6 +29,12 @@ export interface PlannedStore<O extends CachePutOptions = CachePutOptions> exten
 export interface PlannedCacheable extends PlannedStore<CacheableOptions> {
   /** Lower-case header names. */
   readonly vary: readonly string[];
+  /** Inputs of the handler that this operation's key does not cover, as they are written: `@Ip()`, … */
+  readonly unkeyed: readonly string[];
+  /** See {@link bareRouteKey}. */
+  readonly bareKey: string | undefined;
+  /** For hits that need no promise; `undefined` where there are none. */
+  readonly hits: PreparedHits | undefined;
 }
 export interface PlannedEvict extends Planned<CacheEvictOptions> {
   readonly names: readonly string[];
@@ -54,11 +62,10 @@ export function planMethod(
   registry: CacheRegistry,
 ): MethodPlan {
   const planner = new Planner(method, type, registry);
-  const handler = (type.prototype as Record<string | symbol, unknown>)[method.name];
   return {
     method,
     label: planner.label,
-    route: typeof handler === 'function' ? routeOf(type, handler) : undefined,
+    route: planner.route,
     inputs: planner.inputs,
     cacheables: method.operations.flatMap((one) =>
       one.kind === 'cacheable' ? [planner.cacheable(one.options)] : [],
@@ -85,14 +92,17 @@ const KEPT =
 
 class Planner {
   readonly label: string;
+  readonly route: string | undefined;
   readonly inputs: HandlerInputs;
 
   constructor(
     readonly method: CachedMethod,
-    readonly type: { name: string },
+    readonly type: { name: string; prototype: object },
     readonly registry: CacheRegistry,
   ) {
     this.label = `${type.name}.${String(method.name)}`;
+    const handler = (type.prototype as Record<string | symbol, unknown>)[method.name];
+    this.route = typeof handler === 'function' ? routeOf(type, handler) : undefined;
     this.inputs = inputsOf(type, method.name, method.hiddenIndex);
   }
 
@@ -102,7 +112,16 @@ class Planner {
     const vary = [
       ...new Set([...declared, ...(own.vary ?? [])].map((name) => name.toLowerCase())),
     ].sort();
-    return { ...store, vary };
+    const covered = store.hasOwnKey ? this.inputs.unkeyed : own.vary ? ['@Headers()'] : [];
+    const unkeyed = this.inputs.unkeyed.filter((input) => !covered.includes(input));
+    const isBare = this.route !== undefined && !store.hasOwnKey && vary.length === 0;
+    return {
+      ...store,
+      vary,
+      unkeyed,
+      bareKey: isBare ? bareRouteKey(store.name, this.route!, this.inputs) : undefined,
+      hits: store.cache.prepareHits(store.fixed),
+    };
   }
 
   put(own: CachePutOptions): PlannedStore {

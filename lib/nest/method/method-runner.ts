@@ -121,7 +121,7 @@ export class MethodRunner {
   #replyOf(call: MethodCall): HttpReply | undefined {
     const adapter = this.adapterHost?.httpAdapter;
     if (!adapter || call.executionContext?.getType() !== 'http') return undefined;
-    return new HttpReply(adapter, call.executionContext.switchToHttp().getResponse());
+    return new HttpReply(adapter, call.executionContext.getArgByIndex(1));
   }
 }
 
