@@ -20,6 +20,7 @@ import type {
 } from './storage.js';
 import { GLOBAL_SCOPE as ROOT, type ScopePath } from './scope.js';
 import type { ValuePolicy } from './value/value-policy.js';
+import type { WriteFence } from './write-fences.js';
 
 /**
  * Everything that changes what is cached. Each change voids the loads it outdates before it starts, and once more when
@@ -40,6 +41,22 @@ export class CacheWriter {
     if (isPromise(written)) return this.#finishSet(written, at);
     if (written) this.state.onWrite(at.key, at.scope);
     return Promise.resolve();
+  }
+
+  /**
+   * Stores a value that was begun when `fence` was taken, unless its entry has changed since. Then the entry goes instead:
+   * which of the two values is newer cannot be told, and a miss is right in either case.
+   */
+  async setFenced(
+    at: EntryAddress,
+    entry: NewEntry,
+    tiers: WriteOptions | undefined,
+    fence: WriteFence,
+  ): Promise<boolean> {
+    const stillValid = (): boolean => !fence.isOvertaken(at, entry.tags);
+    const stored = stillValid() && (await this.#writeFenced(at, entry, tiers, fence, stillValid));
+    if (!stillValid()) await this.delete(at);
+    return stored && stillValid();
   }
 
   async delete(at: EntryAddress): Promise<boolean> {
@@ -205,6 +222,26 @@ export class CacheWriter {
     if (mayThrow && !isUnreadable) return this.degrade('read', error, undefined, at);
     this.#report('read', error, at, undefined);
     return undefined;
+  }
+
+  async #writeFenced(
+    at: EntryAddress,
+    entry: NewEntry,
+    tiers: WriteOptions | undefined,
+    fence: WriteFence,
+    stillValid: () => boolean,
+  ): Promise<boolean> {
+    this.loading.voidKey(at, fence);
+    try {
+      const written = this.storage.write(at, entry, { ...tiers, stillValid });
+      const stored = isPromise(written) ? await written : written;
+      if (stored) this.state.onWrite(at.key, at.scope);
+      return stored;
+    } catch (error) {
+      return this.degrade('set', error, false, at);
+    } finally {
+      this.loading.voidKey(at, fence);
+    }
   }
 
   async #finishSet(written: Promise<boolean>, at: EntryAddress): Promise<void> {

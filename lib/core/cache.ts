@@ -23,9 +23,15 @@ import { CacheState } from './cache-state.js';
 import { CacheWriter } from './cache-writer.js';
 import { toMs, type Duration } from './duration.js';
 import { UnsupportedError } from './errors.js';
-import type { StoredEntry } from './entry.js';
+import type { NewEntry, StoredEntry } from './entry.js';
 import { isPromise } from './guard.js';
-import { jittered, keepSettings, loadSettings, type LoadSettings } from './load-settings.js';
+import {
+  jittered,
+  keepSettings,
+  loadSettings,
+  type KeepSettings,
+  type LoadSettings,
+} from './load-settings.js';
 import { Loading, type LoadRequest, type Obtained } from './loading.js';
 import { MISS, type Lookup } from './lookup.js';
 import { resolveOptions, type ResolvedOptions } from './options.js';
@@ -49,6 +55,7 @@ import type {
   WriteOptions,
 } from './storage.js';
 import { valuePolicy, type ValuePolicy } from './value/value-policy.js';
+import type { WriteFence } from './write-fences.js';
 
 /** What `getOrSetDetailed` tells beside the value. */
 export interface LoadReport<T> {
@@ -163,23 +170,38 @@ export class Cache {
   set<T = unknown>(key: CacheKey, value: T, options?: SetOptions): Promise<void> {
     try {
       const at = this.#addressOf(key, options);
-      const { ttlMs, graceMs, sliding, tags, jitter, tiers } = keepSettings(
-        this.#options.defaults,
-        options,
-      );
-      if (ttlMs === 0) return this.#writer.drop(at);
-      const life = jittered(ttlMs, jitter, this.#platform.random);
-      const entry = {
-        value: this.#values.admit(value, at.key),
-        ttlMs: life,
-        graceMs,
-        sliding,
-        tags,
-      };
-      return this.#writer.set(at, entry, tiers);
+      const keep = keepSettings(this.#options.defaults, options);
+      if (keep.ttlMs === 0) return this.#writer.drop(at);
+      return this.#writer.set(at, this.#newEntry(value, at, keep), keep.tiers);
     } catch (error) {
       return Promise.reject(error as Error);
     }
+  }
+
+  /**
+   * @internal for values that take time to make, such as what `@CachePut` stores: taken before the value is begun, handed to
+   * {@link setFenced} with the value, and closed in any case.
+   */
+  openFence(): WriteFence {
+    return this.#loading.fences.open();
+  }
+
+  /**
+   * @internal stores a value unless its entry was written or evicted since `fence` was taken; then the entry is removed
+   * (docs/decisions/0024). `true`: it is stored.
+   */
+  async setFenced(
+    key: CacheKey,
+    value: unknown,
+    options: SetOptions | undefined,
+    fence: WriteFence,
+  ): Promise<boolean> {
+    const at = this.#addressOf(key, options);
+    const keep = keepSettings(this.#options.defaults, options);
+    if (keep.ttlMs > 0)
+      return this.#writer.setFenced(at, this.#newEntry(value, at, keep), keep.tiers, fence);
+    await this.#writer.drop(at);
+    return false;
   }
 
   /**
@@ -533,9 +555,15 @@ export class Cache {
     return this.#storage;
   }
 
-  /** @internal loads under way here; 0 when idle (P16). */
+  /** @internal loads and fenced writes under way here; 0 when idle (P16). */
   get loadsUnderWay(): number {
-    return this.#loading.flights.size;
+    return this.#loading.flights.size + (this.#loading.fences.isIdle ? 0 : 1);
+  }
+
+  #newEntry(value: unknown, at: EntryAddress, keep: KeepSettings): NewEntry {
+    const { graceMs, sliding, tags } = keep;
+    const ttlMs = jittered(keep.ttlMs, keep.jitter, this.#platform.random);
+    return { value: this.#values.admit(value, at.key), ttlMs, graceMs, sliding, tags };
   }
 
   #snapshots(): SnapshotControl {

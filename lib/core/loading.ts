@@ -11,6 +11,7 @@ import { MISS, type Lookup } from './lookup.js';
 import type { EntryAddress, Lease, Leases, OpenStorage, Platform } from './storage.js';
 import { GLOBAL_SCOPE, type ScopePath } from './scope.js';
 import type { ValuePolicy } from './value/value-policy.js';
+import { WriteFences, type WriteFence } from './write-fences.js';
 
 /** How a load ended, shared by all who waited for it. */
 export interface Landing {
@@ -49,6 +50,8 @@ const JOIN_ROUNDS_MAX = 8;
  */
 export class Loading {
   readonly flights = new Flights<Landing>();
+  /** The same for values that are written rather than loaded. */
+  readonly fences = new WriteFences();
   readonly notes: LoadNotes;
   readonly #plans = new Set<LoadPlan>();
 
@@ -101,18 +104,22 @@ export class Loading {
     );
   }
 
-  voidKey(at: EntryAddress): void {
+  /** @param by the fence of the write that this is, which does not outdate itself */
+  voidKey(at: EntryAddress, by?: WriteFence): void {
     this.flights.voidKey(at);
+    this.fences.noteKey(at, by);
     if (this.notes.size > 0) this.notes.voidScope(at.scope, at.key);
   }
 
   voidScope(scope: ScopePath): void {
     this.flights.voidScope(scope);
+    this.fences.noteScope(scope);
     if (this.notes.size > 0) this.notes.voidScope(scope);
   }
 
   suspectTags(scope: ScopePath, tags: readonly string[]): void {
     this.flights.suspectTags(scope, tags);
+    this.fences.noteScope(scope, tags);
     if (this.notes.size > 0) this.notes.voidScope(scope);
   }
 

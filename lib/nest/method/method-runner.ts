@@ -12,6 +12,7 @@ import { planMethod, type MethodPlan, type Planned, type PlannedCacheable } from
 import type { MethodTools } from './method-tools.js';
 import type { OperationOptions } from './operation-options.js';
 import { invoke } from './produce.js';
+import { PutFences } from './put-fences.js';
 import { PutStep } from './put-step.js';
 
 type Class = { name: string; prototype: object };
@@ -80,14 +81,20 @@ export class MethodRunner {
   }
 
   async #allSteps(call: MethodCall, plan: MethodPlan): Promise<unknown> {
+    const fences = new PutFences();
     const evicts = plan.evicts.map((planned) => new EvictStep(planned, call, plan, this.tools));
-    const puts = plan.puts.map((planned) => new PutStep(planned, call, plan, this.tools));
-    for (const step of evicts) if (step.isBefore) await step.run(call);
-    const value = await this.#value(call, plan, puts);
-    const after = call.finished(value);
-    for (const step of puts) await step.run(after);
-    for (const step of evicts) if (!step.isBefore) await step.run(after);
-    return value;
+    const puts = plan.puts.map((planned) => new PutStep(planned, call, plan, this.tools, fences));
+    try {
+      for (const step of evicts) if (step.isBefore) await step.run(call);
+      for (const { planned } of puts) fences.of(planned.cache);
+      const value = await this.#value(call, plan, puts);
+      const after = call.finished(value);
+      for (const step of puts) await step.run(after);
+      for (const step of evicts) if (!step.isBefore) await step.run(after);
+      return value;
+    } finally {
+      fences.close();
+    }
   }
 
   /** The method's value, cached or not. Without conditions it costs no promise of its own. */
@@ -104,7 +111,11 @@ export class MethodRunner {
     if (lookups.length === 0) return invoke(call, plan);
     if (puts.length > 0 && (await active(plan.puts, call)).length > 0) {
       // What the look-ups would have found is outdated by what the method is about to do.
-      for (const planned of lookups) puts.push(new PutStep(planned, call, plan, this.tools));
+      const { fences } = puts[0]!;
+      for (const planned of lookups) {
+        fences.of(planned.cache);
+        puts.push(new PutStep(planned, call, plan, this.tools, fences));
+      }
       return invoke(call, plan);
     }
     return this.#read(call, plan, lookups);

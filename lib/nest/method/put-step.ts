@@ -5,20 +5,24 @@ import { variantsTag } from './entry-key.js';
 import type { MethodPlan, PlannedStore } from './method-plan.js';
 import type { MethodTools } from './method-tools.js';
 import { pack } from './packed-result.js';
+import type { PutFences } from './put-fences.js';
 import { EarlyScope } from './scopes-of-call.js';
 
 /**
- * Stores a result under one operation's name: condition, `unless`, then key, all of which may look at the result.
+ * Stores a result under one operation's name: condition, `unless`, then key, all of which may look at the result. An entry
+ * that was written or evicted while the method ran is removed instead (P5).
  * A value that cannot be stored, a missing id or a fault of the storage is logged once; the caller gets its result (P12).
  */
 export class PutStep {
   readonly #scope: EarlyScope;
 
+  /** To be made before the method runs, which may log the user out. */
   constructor(
     readonly planned: PlannedStore,
     call: MethodCall,
     readonly plan: MethodPlan,
     readonly tools: MethodTools,
+    readonly fences: PutFences,
   ) {
     this.#scope = new EarlyScope(planned, call, tools.context);
   }
@@ -47,7 +51,8 @@ export class PutStep {
     if (typeof options.ttl === 'function') settings['ttl'] = options.ttl(after);
     if (typeof options.tags === 'function')
       settings['tags'] = [...fixed.tags!, ...options.tags(after)];
-    await cache.set(key, pack(after.result, {}), settings as SetOptions);
+    const fence = this.fences.of(cache);
+    await cache.setFenced(key, pack(after.result, {}), settings as SetOptions, fence);
     if (this.tools.hasVariants(name)) await cache.evictTags(variantsTag(key), { scope });
   }
 }
