@@ -1,6 +1,6 @@
 import type { ModuleRef } from '@nestjs/core';
 import { encodeKey, type CacheKey } from '../../core/cache-key.js';
-import { InvalidKeyError } from '../../core/errors.js';
+import { InvalidKeyError, InvalidOptionsError } from '../../core/errors.js';
 import type { CallContext, MethodCall } from './call-context.js';
 import type { HandlerInputs } from './nest-metadata.js';
 import type { MethodPlan, Planned, PlannedCacheable } from './method-plan.js';
@@ -44,6 +44,22 @@ export class KeyMaker {
     if (planned.vary.length === 0) return base;
     const { headers } = call;
     return [...base, 'vary', ...planned.vary.map((name) => [name, headers[name] ?? null])];
+  }
+
+  /** @throws InvalidOptionsError when an operation's key generator cannot be had */
+  checkGenerators({ label, cacheables, puts, evicts }: MethodPlan): void {
+    for (const { options } of [...cacheables, ...puts, ...evicts]) {
+      if (options.keyGenerator === undefined) continue;
+      try {
+        this.#generator(options.keyGenerator);
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw new InvalidOptionsError(
+          `${label}: its key generator cannot be had: ${why} Register it as a provider, in the default injection scope.`,
+          { cause: error },
+        );
+      }
+    }
   }
 
   #parts(

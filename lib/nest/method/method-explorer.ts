@@ -30,12 +30,13 @@ export class MethodExplorer {
 
   /**
    * @throws InvalidOptionsError for results that never end and for methods whose entries would be mixed up
-   * @throws InvalidOptionsError, UnknownScopeError for operations that have no name, cache or level
+   * @throws InvalidOptionsError, UnknownScopeError for operations that have no name, cache, key generator or level
    */
   check(runner: MethodRunner): void {
     const owners = new Map<string, MethodPlan>();
     for (const plan of this.#plans(runner)) {
       refuseEndless(plan);
+      runner.tools.keys.checkGenerators(plan);
       for (const { name, hasOwnKey, cache } of plan.cacheables) {
         if (hasOwnKey || plan.route !== undefined) continue;
         const id = JSON.stringify([cache.namespace, name]);
