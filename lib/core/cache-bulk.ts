@@ -198,6 +198,10 @@ class BatchContext implements LoadContext {
     for (const one of this.all) one.setTtl(ttl);
   }
 
+  setGrace(grace: Duration): void {
+    for (const one of this.all) one.setGrace(grace);
+  }
+
   addTags(...tags: string[]): void {
     for (const one of this.all) one.addTags(...tags);
   }

@@ -118,6 +118,11 @@ export interface LoadContext {
   readonly stale: Lookup<unknown>;
   /** Chooses the TTL of the result. `0`: do not store. */
   setTtl(ttl: Duration): void;
+  /**
+   * Chooses how long after its TTL the result may still serve. `0` also makes a failure of this very load final: its error
+   * reaches the callers although a stale value could serve ("gone" or "forbidden" is an answer, not an outage).
+   */
+  setGrace(grace: Duration): void;
   /** Adds tags to the result. */
   addTags(...tags: string[]): void;
   /** Do not store the result. */

@@ -9,6 +9,8 @@ export class Flight<R> {
   readonly result: Promise<R>;
   /** Something newer than what this load may have read has happened to its key. */
   isVoid = false;
+  /** Its loader failed and said that no stale value may stand in for its answer. */
+  hidesStale = false;
   #evictedTags: Set<string> | undefined;
   #resolve!: (result: R) => void;
   #reject!: (reason: unknown) => void;

@@ -9,6 +9,8 @@ export interface LoadNote {
   readonly at: EntryAddress;
   /** Thrown again instead of loading; `undefined` for a note that only slows retries down. */
   readonly failure: { readonly error: unknown } | undefined;
+  /** The failure comes out although a stale value could serve. */
+  readonly hidesStale: boolean;
 }
 
 /**

@@ -12,6 +12,7 @@ export class LoadPlan implements LoadContext {
   #graceMs: number;
   #tags: readonly string[];
   #stores = true;
+  #hidesStale = false;
   #readStale: () => Lookup<unknown>;
 
   constructor(
@@ -35,6 +36,11 @@ export class LoadPlan implements LoadContext {
 
   setTtl(ttl: Duration): void {
     this.#ttlMs = toMs(ttl, 'ttl');
+  }
+
+  setGrace(grace: Duration): void {
+    this.#graceMs = toMs(grace, 'grace');
+    this.#hidesStale = this.#graceMs === 0;
   }
 
   addTags(...tags: string[]): void {
@@ -74,6 +80,11 @@ export class LoadPlan implements LoadContext {
   /** The storage found a newer stale value when it gave the lease. */
   seeStale(readStale: () => Lookup<unknown>): void {
     this.#readStale = readStale;
+  }
+
+  /** Whether no stale value may stand in if this load fails. */
+  get hidesStale(): boolean {
+    return this.#hidesStale;
   }
 
   get stores(): boolean {

@@ -67,7 +67,7 @@ export class Loading {
   /** The value for a key that the storage had no fresh entry for. Rejects with the loader's error, or LoadTimeoutError. */
   async obtain(request: LoadRequest): Promise<Obtained> {
     const note = this.notes.find(request.id);
-    if (note && request.stale) return this.#fromStale(request.stale);
+    if (note && !note.hidesStale && request.stale) return this.#fromStale(request.stale);
     if (note?.failure) throw note.failure.error;
     for (let round = 0; ; round++) {
       const joined = round < JOIN_ROUNDS_MAX ? this.flights.find(request.id) : undefined;
@@ -138,7 +138,7 @@ export class Loading {
     this.#fly(request, flight, plan, isRefresh)
       .then(
         (landing) => flight.land(landing),
-        (error: unknown) => this.#crash(request, flight, error),
+        (error: unknown) => this.#crash(request, flight, plan, error),
       )
       .finally(() => {
         calledOff();
@@ -160,12 +160,19 @@ export class Loading {
       flight.isVoid = true;
       this.flights.end(flight);
       plan.abort(timeout);
-      this.#crash(request, flight, timeout);
+      this.#crash(request, flight, plan, timeout);
     });
   }
 
-  #crash(request: LoadRequest, flight: Flight<Landing>, error: unknown): void {
-    if (!flight.isVoid || error instanceof LoadTimeoutError) this.#noteFailure(request, error);
+  #crash(
+    request: LoadRequest,
+    flight: Flight<Landing>,
+    { hidesStale }: LoadPlan,
+    error: unknown,
+  ): void {
+    flight.hidesStale = hidesStale;
+    if (!flight.isVoid || error instanceof LoadTimeoutError)
+      this.#noteFailure(request, hidesStale, error);
     flight.crash(error);
   }
 
@@ -328,7 +335,7 @@ export class Loading {
       const landing = await this.#withinTimeouts(request, flight);
       if (landing !== undefined) return { ...landing, outcome };
     } catch (error) {
-      if (!this.#mayServe(request.stale)) throw error;
+      if (flight.hidesStale || !this.#mayServe(request.stale)) throw error;
     }
     return this.#fromStale(request.stale!);
   }
@@ -353,12 +360,12 @@ export class Loading {
     });
   }
 
-  #noteFailure(request: LoadRequest, error: unknown): void {
+  #noteFailure(request: LoadRequest, hidesStale: boolean, error: unknown): void {
     const { settings, at, id, stale } = request;
     if (settings.errorTtlMs > 0)
-      this.notes.keep(id, { at, failure: { error } }, settings.errorTtlMs);
-    else if (stale && settings.throttleMs > 0)
-      this.notes.keep(id, { at, failure: undefined }, settings.throttleMs);
+      this.notes.keep(id, { at, failure: { error }, hidesStale }, settings.errorTtlMs);
+    else if (stale && !hidesStale && settings.throttleMs > 0)
+      this.notes.keep(id, { at, failure: undefined, hidesStale }, settings.throttleMs);
     if (stale) this.#fault('load', error, at);
   }
 

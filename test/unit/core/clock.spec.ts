@@ -101,7 +101,7 @@ describe('LoadNotes', () => {
     for (let at = 0; at < 10_500; at++)
       notes.keep(
         `k${at}`,
-        { at: { scope: GLOBAL_SCOPE, key: `k${at}` }, failure: undefined },
+        { at: { scope: GLOBAL_SCOPE, key: `k${at}` }, failure: undefined, hidesStale: false },
         1_000,
       );
     expect(notes.size).toBe(10_000);
