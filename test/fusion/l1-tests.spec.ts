@@ -36,7 +36,7 @@ describe.each([
   /** Takes `ms` on the clock. */
   const slow = <T>(ms: number, result: () => T) => {
     const load = Object.assign(
-      async (_: LoadContext): Promise<T> => {
+      async (_load: LoadContext): Promise<T> => {
         load.calls++;
         await new Promise<void>((done) => {
           clock.after(ms, done);

@@ -1,9 +1,13 @@
 /* oxlint-disable typescript/no-explicit-any -- decorated methods are asynchronous, whatever they are declared as */
 import {
   Controller,
+  ForbiddenException,
   Get,
+  HttpException,
   Injectable,
   MessageEvent,
+  NotFoundException,
+  ServiceUnavailableException,
   Sse,
   type INestApplicationContext,
 } from '@nestjs/common';
@@ -35,7 +39,7 @@ class FirstArgument implements KeyGenerator {
 @Injectable()
 class Service {
   calls = 0;
-  failing = false;
+  failing: boolean | Error = false;
 
   @Cacheable({
     name: 'item',
@@ -90,7 +94,7 @@ class Service {
   @Cacheable({ name: 'stale', ttl: 10, grace: 60, graceThrottle: 0 })
   async stale(): Promise<number> {
     this.calls++;
-    if (this.failing) throw new Error('source is down');
+    if (this.failing) throw this.failing === true ? new Error('source is down') : this.failing;
     return this.calls;
   }
 
@@ -227,6 +231,19 @@ describe('operations', () => {
     expect(await service.stale()).toBe(1);
     platform.clock.advance(60_000);
     await expect(service.stale()).rejects.toThrow('source is down');
+  });
+
+  it.each([
+    [new NotFoundException(), false],
+    [new ForbiddenException(), false],
+    [new ServiceUnavailableException(), true],
+    [new HttpException('busy', 429), true],
+  ])('%s hides behind a stale value only if it tells of an outage', async (error, isHidden) => {
+    await service.stale();
+    platform.clock.advance(10_000);
+    service.failing = error;
+    if (isHidden) expect(await service.stale()).toBe(1);
+    else await expect(service.stale() as unknown).rejects.toBe(error);
   });
 
   it('a method that never completes is given up after hardTimeout', async () => {

@@ -95,7 +95,7 @@ export class CachedRead {
     return planned.cache.getOrSetDetailed(
       key,
       async (load) => {
-        const packed = await source();
+        const packed = await source().catch((error: unknown) => failed(load, error));
         await this.#decide(load, planned, unpack(packed).body);
         return packed;
       },
@@ -184,6 +184,11 @@ export class CachedRead {
     this.reply?.announce(status);
     return invoke(this.call, this.plan);
   }
+}
+
+function failed(load: LoadContext, error: unknown): never {
+  if (error instanceof MethodFailure && error.isAnswer) load.setGrace(0);
+  throw error;
 }
 
 const RECOVERABLE = [

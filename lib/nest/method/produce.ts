@@ -1,4 +1,4 @@
-import { StreamableFile } from '@nestjs/common';
+import { HttpException, StreamableFile } from '@nestjs/common';
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { MethodCall } from './call-context.js';
 import type { HttpReply, Replay } from './http-reply.js';
@@ -17,7 +17,17 @@ export class MethodFailure extends Error {
   constructor(readonly thrown: unknown) {
     super(thrown instanceof Error ? thrown.message : 'The method failed.', { cause: thrown });
   }
+
+  /** "Not found", "forbidden" and the like: no outage, so nothing stale may be answered instead. */
+  get isAnswer(): boolean {
+    if (!(this.thrown instanceof HttpException)) return false;
+    const status = this.thrown.getStatus();
+    return status < 500 && !OUTAGES.includes(status);
+  }
 }
+
+/** "Request timeout" and "too many requests": what a busy source says. */
+const OUTAGES = [408, 429];
 
 /** The method ran, but its result belongs to its own caller alone. */
 export class NotShared extends Error {
