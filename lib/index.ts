@@ -11,7 +11,8 @@ export { CacheRegistry } from './nest/cache-registry.js';
 
 // Caching by hand
 export { CacheService } from './nest/cache.service.js';
-export { Cache, type LoadReport } from './core/cache.js';
+export { Cache } from './core/cache.js';
+export type { LoadReport } from './core/cache-reader.js';
 export { ScopedCache } from './core/scoped-cache.js';
 export { CacheMap } from './core/cache-map.js';
 export type { CacheKey as CacheKeyParts } from './core/cache-key.js';

@@ -19,20 +19,14 @@ import type {
   SetOptions,
   TouchOptions,
 } from './cache-options.js';
+import { CacheReader, type LoadReport, type PreparedHits, type PromptHit } from './cache-reader.js';
 import { CacheState } from './cache-state.js';
 import { CacheWriter } from './cache-writer.js';
 import { toMs, type Duration } from './duration.js';
 import { UnsupportedError } from './errors.js';
-import type { NewEntry, StoredEntry } from './entry.js';
-import { isPromise } from './guard.js';
-import {
-  jittered,
-  keepSettings,
-  loadSettings,
-  type KeepSettings,
-  type LoadSettings,
-} from './load-settings.js';
-import { Loading, type LoadRequest, type Obtained } from './loading.js';
+import type { NewEntry } from './entry.js';
+import { jittered, keepSettings, loadSettings, type KeepSettings } from './load-settings.js';
+import { Loading } from './loading.js';
 import { MISS, type Lookup } from './lookup.js';
 import { resolveOptions, type ResolvedOptions } from './options.js';
 import { openStorage } from './open-storage.js';
@@ -52,33 +46,9 @@ import type {
   Platform,
   RestoreReport,
   SnapshotControl,
-  WriteOptions,
 } from './storage.js';
 import { valuePolicy, type ValuePolicy } from './value/value-policy.js';
 import type { WriteFence } from './write-fences.js';
-
-/** What `getOrSetDetailed` tells beside the value. */
-export interface LoadReport<T> {
-  readonly value: T;
-  /** `hit`: fresh from the cache; `stale`: past its TTL; `loaded`: this call ran the loader; `joined`: another call's load. */
-  readonly outcome: 'hit' | 'stale' | 'loaded' | 'joined';
-  /** Whether the value is in the cache now, as far as this call knows. */
-  readonly stored: boolean;
-  /** Ms since the epoch; `undefined` when it is not stored. */
-  readonly expiresAt: number | undefined;
-}
-
-/** @internal see {@link Cache.prepareHits}. */
-export interface PreparedHits {
-  readonly tiers: WriteOptions | undefined;
-}
-
-/** @internal see {@link Cache.hitNow}. */
-export interface PromptHit {
-  readonly value: unknown;
-  /** Until it is stale; `Infinity` for ever. */
-  readonly leftMs: number;
-}
 
 type TypeThunk = () => (abstract new (...args: never[]) => unknown) | undefined;
 
@@ -102,11 +72,10 @@ export class Cache {
   readonly #storage: OpenStorage;
   readonly #values: ValuePolicy;
   readonly #loading: Loading;
+  readonly #reader: CacheReader;
   readonly #writer: CacheWriter;
   readonly #listing: CacheListing;
   readonly #bulk: CacheBulk;
-  /** Turns what a read found into what a caller may have (P11). */
-  readonly #release: (stored: unknown) => unknown;
 
   /**
    * @param options see {@link CacheOptions}
@@ -129,21 +98,26 @@ export class Cache {
     this.#state = new CacheState(this.#options.listener);
     this.#values = valuePolicy(this.#options.isolation, this.#options.codecs);
     this.#storage = openStorage(this.#options, platform, this.#state, this.#values);
-    this.#release = this.#releaser();
+    const release = this.#releaser();
     this.#loading = new Loading(this.#storage, this.#values, platform, this.#state);
     this.#writer = new CacheWriter(this.#storage, this.#loading, this.#state, this.#options.throws);
-    this.#listing = new CacheListing(this.#storage, platform.clock, this.#release);
+    this.#reader = new CacheReader(
+      this.#storage,
+      this.#values,
+      this.#loading,
+      this.#writer,
+      this.#state,
+      platform.clock,
+      release,
+    );
+    this.#listing = new CacheListing(this.#storage, platform.clock, release);
     this.#bulk = new CacheBulk(this.#storage, this.#loading, this.#state, this.#options.throws);
   }
 
   /** The cached value, or `default` (or `undefined`) on a miss. Use {@link lookup} where `undefined` may be a value. */
   get<T = unknown>(key: CacheKey, options?: GetOptions<T>): Promise<T | undefined> {
     try {
-      const at = this.#addressOf(key, options);
-      const found = this.#storage.read(at, options);
-      if (isPromise(found))
-        return this.#whenRead(found, at).then((entry) => this.#valueOf<T>(entry, at, options));
-      return Promise.resolve(this.#valueOf<T>(found, at, options));
+      return this.#reader.get<T>(this.#addressOf(key, options), options);
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -151,16 +125,12 @@ export class Cache {
 
   /** A read that tells a miss from every value: `{ hit: true, value, expiresAt, stale, tags }` or `{ hit: false }`. */
   async lookup<T = unknown>(key: CacheKey, options?: LookupOptions): Promise<Lookup<T>> {
-    const at = this.#addressOf(key, options);
-    const entry = await this.#whenRead(this.#storage.read(at, options), at);
-    return this.#lookupOf<T>(entry, at, options?.allowStale === true);
+    return this.#reader.lookup<T>(this.#addressOf(key, options), options);
   }
 
   /** Whether there is a live entry. Agrees with `get`; does not count as a read and renews nothing. */
   async has(key: CacheKey, options?: LookupOptions): Promise<boolean> {
-    const at = this.#addressOf(key, options);
-    const entry = await this.#whenRead(this.#storage.read(at, { ...options, peek: true }), at);
-    return entry !== undefined && (this.#isFresh(entry) || options?.allowStale === true);
+    return this.#reader.has(this.#addressOf(key, options), options);
   }
 
   /**
@@ -212,15 +182,7 @@ export class Cache {
     try {
       const at = this.#addressOf(key, options);
       const settings = loadSettings(this.#options.defaults, options);
-      const found = this.#storage.read(at, settings.tiers);
-      if (!isPromise(found)) {
-        if (found !== undefined && this.#isFresh(found))
-          return Promise.resolve(this.#freshHit(found, at, loader, settings) as T);
-        return this.#obtain(at, loader, settings, found).then(
-          (obtained) => this.#values.release(obtained.value) as T,
-        );
-      }
-      return this.#readThrough(found, at, loader, settings).then((report) => report.value as T);
+      return this.#reader.getOrSet(at, loader, settings) as Promise<T>;
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -237,11 +199,7 @@ export class Cache {
   ): Promise<LoadReport<T>> {
     const at = this.#addressOf(key, options);
     const settings = loadSettings(this.#options.defaults, options);
-    const found = this.#storage.read(at, settings.tiers);
-    const entry = isPromise(found)
-      ? found.catch((error: unknown) => this.#writer.missOn(error, at, false))
-      : found;
-    return (await this.#readThrough(entry, at, loader, settings)) as LoadReport<T>;
+    return (await this.#reader.getOrSetDetailed(at, loader, settings)) as LoadReport<T>;
   }
 
   /**
@@ -268,11 +226,7 @@ export class Cache {
     prepared: PreparedHits,
   ): PromptHit | undefined {
     const at = { scope: this.#pathOf(scope), key };
-    const found = this.#storage.read(at, prepared.tiers);
-    if (found === undefined || isPromise(found) || !this.#isFresh(found)) return undefined;
-    this.#state.onHit(at.key, at.scope, false);
-    const leftMs = found.freshUntil - this.#platform.clock.monotonic();
-    return { value: this.#release(found.value), leftMs };
+    return this.#reader.hitNow(at, prepared);
   }
 
   /** Removes an entry; `true` only when it was live. */
@@ -340,7 +294,7 @@ export class Cache {
   ): Promise<(T | undefined)[]> {
     const at = keys.map((key) => this.#addressOf(key, options));
     const entries = await this.#bulk.read(at, options);
-    return entries.map((entry, index) => this.#valueOf<T>(entry, at[index]!, options));
+    return entries.map((entry, index) => this.#reader.valueOf<T>(entry, at[index]!, options));
   }
 
   /** Stores several values with the same options, in one round trip where possible. All are checked before any is stored. */
@@ -383,7 +337,7 @@ export class Cache {
       keys,
       loader as ManyLoader<CacheKey, unknown>,
       settings,
-      (entry, where) => this.#lookupOf(entry, where, false),
+      (entry, where) => this.#reader.lookupOf(entry, where, false),
     );
     return values.map((value) => this.#values.release(value) as T);
   }
@@ -400,9 +354,10 @@ export class Cache {
     const at = nearest.scope.lineage().map((scope) => ({ scope, key: nearest.key }));
     const entries = await this.#bulk.read(at, options);
     const index = entries.findIndex(
-      (entry) => entry !== undefined && (options?.allowStale === true || this.#isFresh(entry)),
+      (entry) =>
+        entry !== undefined && (options?.allowStale === true || this.#reader.isFresh(entry)),
     );
-    const found = this.#lookupOf<T>(
+    const found = this.#reader.lookupOf<T>(
       entries[index],
       at[index] ?? nearest,
       options?.allowStale === true,
@@ -596,116 +551,4 @@ export class Cache {
       ? (stored) => this.#values.release(this.#values.admit(stored, 'value'))
       : (stored) => stored;
   }
-
-  /** Entries without grace were judged by the storage already; the clock is asked only for the others. */
-  #isFresh(entry: StoredEntry): boolean {
-    return (
-      entry.freshUntil === entry.staleUntil || this.#platform.clock.monotonic() < entry.freshUntil
-    );
-  }
-
-  #valueOf<T>(
-    entry: StoredEntry | undefined,
-    at: EntryAddress,
-    options: { default?: T; allowStale?: boolean } | undefined,
-  ): T | undefined {
-    if (entry !== undefined) {
-      const fresh = this.#isFresh(entry);
-      if (fresh || options?.allowStale === true) {
-        this.#state.onHit(at.key, at.scope, !fresh);
-        return this.#release(entry.value) as T;
-      }
-    }
-    this.#state.onMiss(at.key, at.scope);
-    return options?.default;
-  }
-
-  #lookupOf<T>(entry: StoredEntry | undefined, at: EntryAddress, allowStale: boolean): Lookup<T> {
-    const fresh = entry !== undefined && this.#isFresh(entry);
-    if (entry === undefined || !(fresh || allowStale)) {
-      this.#state.onMiss(at.key, at.scope);
-      return MISS;
-    }
-    this.#state.onHit(at.key, at.scope, !fresh);
-    return {
-      hit: true,
-      value: this.#release(entry.value) as T,
-      expiresAt: this.#wallTime(entry.freshUntil),
-      stale: !fresh,
-      tags: entry.tags,
-    };
-  }
-
-  async #readThrough(
-    found: StoredEntry | undefined | Promise<StoredEntry | undefined>,
-    at: EntryAddress,
-    loader: Loader<unknown>,
-    settings: LoadSettings,
-  ): Promise<LoadReport<unknown>> {
-    const entry = isPromise(found) ? await this.#whenRead(found, at) : found;
-    if (entry !== undefined && this.#isFresh(entry)) {
-      const value = this.#freshHit(entry, at, loader, settings);
-      return { value, outcome: 'hit', stored: true, expiresAt: this.#wallTime(entry.freshUntil) };
-    }
-    const obtained = await this.#obtain(at, loader, settings, entry);
-    const expiresAt =
-      obtained.freshUntil === undefined ? undefined : this.#wallTime(obtained.freshUntil);
-    return {
-      value: this.#values.release(obtained.value),
-      outcome: obtained.outcome,
-      stored: obtained.stored,
-      expiresAt,
-    };
-  }
-
-  #freshHit(
-    entry: StoredEntry,
-    at: EntryAddress,
-    loader: Loader<unknown>,
-    settings: LoadSettings,
-  ): unknown {
-    this.#state.onHit(at.key, at.scope, false);
-    const value = this.#release(entry.value);
-    if (settings.refreshAhead !== undefined || settings.earlyExpiration !== undefined) {
-      if (this.#loading.isDueEarly(entry, settings, this.#platform.clock.monotonic()))
-        this.#loading.refresh(requestOf(at, loader, settings, entry));
-    }
-    return value;
-  }
-
-  async #obtain(
-    at: EntryAddress,
-    loader: Loader<unknown>,
-    settings: LoadSettings,
-    stale: StoredEntry | undefined,
-  ): Promise<Obtained> {
-    const obtained = await this.#loading.obtain(requestOf(at, loader, settings, stale));
-    if (obtained.outcome === 'stale') this.#state.onHit(at.key, at.scope, true);
-    else this.#state.onMiss(at.key, at.scope);
-    return obtained;
-  }
-
-  /** A failed read is a miss, or an error, as `onStorageError` says. */
-  #whenRead(
-    found: StoredEntry | undefined | Promise<StoredEntry | undefined>,
-    at: EntryAddress,
-  ): Promise<StoredEntry | undefined> {
-    if (!isPromise(found)) return Promise.resolve(found);
-    return found.catch((error: unknown) => this.#writer.missOn(error, at, true));
-  }
-
-  #wallTime(monotonic: number): number {
-    if (monotonic === Infinity) return Infinity;
-    const { clock } = this.#platform;
-    return clock.now() + Math.round(monotonic - clock.monotonic());
-  }
-}
-
-function requestOf(
-  at: EntryAddress,
-  loader: Loader<unknown>,
-  settings: LoadSettings,
-  stale: StoredEntry | undefined,
-): LoadRequest {
-  return { at, id: `${at.scope.id}\n${at.key}`, loader, settings, stale };
 }

@@ -1,4 +1,4 @@
-import type { LoadReport } from '../../core/cache.js';
+import type { LoadReport } from '../../core/cache-reader.js';
 import type { CacheError } from '../../core/errors.js';
 
 /** What `Cache-Status` (RFC 9211) says of a call that went through the cache. `ttl` is negative for stale values. */

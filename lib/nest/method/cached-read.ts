@@ -1,4 +1,4 @@
-import type { LoadReport } from '../../core/cache.js';
+import type { LoadReport } from '../../core/cache-reader.js';
 import type { LoadContext } from '../../core/cache-options.js';
 import { CacheError } from '../../core/errors.js';
 import type { MethodCall } from './call-context.js';

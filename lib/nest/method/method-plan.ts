@@ -1,4 +1,4 @@
-import type { PreparedHits } from '../../core/cache.js';
+import type { PreparedHits } from '../../core/cache-reader.js';
 import type { LoadOptions } from '../../core/cache-options.js';
 import { InvalidOptionsError } from '../../core/errors.js';
 import type { CacheRegistry } from '../cache-registry.js';

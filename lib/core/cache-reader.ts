@@ -1,0 +1,209 @@
+import type { GetOptions, Loader, LookupOptions } from './cache-options.js';
+import type { CacheState } from './cache-state.js';
+import type { CacheWriter } from './cache-writer.js';
+import type { Clock } from './clock.js';
+import type { StoredEntry } from './entry.js';
+import { isPromise } from './guard.js';
+import type { LoadSettings } from './load-settings.js';
+import type { Loading, LoadRequest, Obtained } from './loading.js';
+import { MISS, type Lookup } from './lookup.js';
+import type { EntryAddress, OpenStorage, WriteOptions } from './storage.js';
+import type { ValuePolicy } from './value/value-policy.js';
+
+/** What `getOrSetDetailed` tells beside the value. */
+export interface LoadReport<T> {
+  readonly value: T;
+  /** `hit`: fresh from the cache; `stale`: past its TTL; `loaded`: this call ran the loader; `joined`: another call's load. */
+  readonly outcome: 'hit' | 'stale' | 'loaded' | 'joined';
+  /** Whether the value is in the cache now, as far as this call knows. */
+  readonly stored: boolean;
+  /** Ms since the epoch; `undefined` when it is not stored. */
+  readonly expiresAt: number | undefined;
+}
+
+/** @internal see `Cache.prepareHits`. */
+export interface PreparedHits {
+  readonly tiers: WriteOptions | undefined;
+}
+
+/** @internal see `Cache.hitNow`. */
+export interface PromptHit {
+  readonly value: unknown;
+  /** Until it is stale; `Infinity` for ever. */
+  readonly leftMs: number;
+}
+
+type Found = StoredEntry | undefined;
+
+/**
+ * Everything that reads: find the entry, judge it, hand out its value, and on a miss load. A storage that answers at once
+ * costs a hit no promise but the one that the caller gets.
+ */
+export class CacheReader {
+  constructor(
+    readonly storage: OpenStorage,
+    readonly values: ValuePolicy,
+    readonly loading: Loading,
+    readonly writer: CacheWriter,
+    readonly state: CacheState,
+    readonly clock: Clock,
+    /** Turns what a read found into what a caller may have (P11). */
+    readonly release: (stored: unknown) => unknown,
+  ) {}
+
+  get<T>(at: EntryAddress, options: GetOptions<T> | undefined): Promise<T | undefined> {
+    const found = this.storage.read(at, options);
+    return isPromise(found)
+      ? this.#whenRead(found, at).then((entry) => this.valueOf<T>(entry, at, options))
+      : Promise.resolve(this.valueOf<T>(found, at, options));
+  }
+
+  async lookup<T>(at: EntryAddress, options: LookupOptions | undefined): Promise<Lookup<T>> {
+    const entry = await this.#whenRead(this.storage.read(at, options), at);
+    return this.lookupOf<T>(entry, at, options?.allowStale === true);
+  }
+
+  async has(at: EntryAddress, options: LookupOptions | undefined): Promise<boolean> {
+    const entry = await this.#whenRead(this.storage.read(at, { ...options, peek: true }), at);
+    return entry !== undefined && (this.isFresh(entry) || options?.allowStale === true);
+  }
+
+  getOrSet(at: EntryAddress, loader: Loader<unknown>, settings: LoadSettings): Promise<unknown> {
+    const found = this.storage.read(at, settings.tiers);
+    if (isPromise(found))
+      return this.#readThrough(found, at, loader, settings).then((report) => report.value);
+    if (found !== undefined && this.isFresh(found))
+      return Promise.resolve(this.#freshHit(found, at, loader, settings));
+    return this.#obtain(at, loader, settings, found).then((obtained) =>
+      this.values.release(obtained.value),
+    );
+  }
+
+  async getOrSetDetailed(
+    at: EntryAddress,
+    loader: Loader<unknown>,
+    settings: LoadSettings,
+  ): Promise<LoadReport<unknown>> {
+    const found = this.storage.read(at, settings.tiers);
+    const entry = isPromise(found)
+      ? found.catch((error: unknown) => this.writer.missOn(error, at, false))
+      : found;
+    return this.#readThrough(entry, at, loader, settings);
+  }
+
+  hitNow(at: EntryAddress, { tiers }: PreparedHits): PromptHit | undefined {
+    const found = this.storage.read(at, tiers);
+    if (found === undefined || isPromise(found) || !this.isFresh(found)) return undefined;
+    this.state.onHit(at.key, at.scope, false);
+    const leftMs = found.freshUntil - this.clock.monotonic();
+    return { value: this.release(found.value), leftMs };
+  }
+
+  /** The value of what a read found, counted as a hit or a miss. */
+  valueOf<T>(
+    entry: Found,
+    at: EntryAddress,
+    options: { default?: T; allowStale?: boolean } | undefined,
+  ): T | undefined {
+    if (entry !== undefined) {
+      const fresh = this.isFresh(entry);
+      if (fresh || options?.allowStale === true) {
+        this.state.onHit(at.key, at.scope, !fresh);
+        return this.release(entry.value) as T;
+      }
+    }
+    this.state.onMiss(at.key, at.scope);
+    return options?.default;
+  }
+
+  /** {@link valueOf}, telling a miss from every value. */
+  lookupOf<T>(entry: Found, at: EntryAddress, allowStale: boolean): Lookup<T> {
+    const fresh = entry !== undefined && this.isFresh(entry);
+    if (entry === undefined || !(fresh || allowStale)) {
+      this.state.onMiss(at.key, at.scope);
+      return MISS;
+    }
+    this.state.onHit(at.key, at.scope, !fresh);
+    return {
+      hit: true,
+      value: this.release(entry.value) as T,
+      expiresAt: this.#wallTime(entry.freshUntil),
+      stale: !fresh,
+      tags: entry.tags,
+    };
+  }
+
+  /** Entries without grace were judged by the storage already; the clock is asked only for the others. */
+  isFresh(entry: StoredEntry): boolean {
+    return entry.freshUntil === entry.staleUntil || this.clock.monotonic() < entry.freshUntil;
+  }
+
+  async #readThrough(
+    found: Found | Promise<Found>,
+    at: EntryAddress,
+    loader: Loader<unknown>,
+    settings: LoadSettings,
+  ): Promise<LoadReport<unknown>> {
+    const entry = isPromise(found) ? await this.#whenRead(found, at) : found;
+    if (entry !== undefined && this.isFresh(entry)) {
+      const value = this.#freshHit(entry, at, loader, settings);
+      return { value, outcome: 'hit', stored: true, expiresAt: this.#wallTime(entry.freshUntil) };
+    }
+    const obtained = await this.#obtain(at, loader, settings, entry);
+    const expiresAt =
+      obtained.freshUntil === undefined ? undefined : this.#wallTime(obtained.freshUntil);
+    return {
+      value: this.values.release(obtained.value),
+      outcome: obtained.outcome,
+      stored: obtained.stored,
+      expiresAt,
+    };
+  }
+
+  #freshHit(
+    entry: StoredEntry,
+    at: EntryAddress,
+    loader: Loader<unknown>,
+    settings: LoadSettings,
+  ): unknown {
+    this.state.onHit(at.key, at.scope, false);
+    const value = this.release(entry.value);
+    if (settings.refreshAhead !== undefined || settings.earlyExpiration !== undefined) {
+      if (this.loading.isDueEarly(entry, settings, this.clock.monotonic()))
+        this.loading.refresh(requestOf(at, loader, settings, entry));
+    }
+    return value;
+  }
+
+  async #obtain(
+    at: EntryAddress,
+    loader: Loader<unknown>,
+    settings: LoadSettings,
+    stale: Found,
+  ): Promise<Obtained> {
+    const obtained = await this.loading.obtain(requestOf(at, loader, settings, stale));
+    if (obtained.outcome === 'stale') this.state.onHit(at.key, at.scope, true);
+    else this.state.onMiss(at.key, at.scope);
+    return obtained;
+  }
+
+  /** A failed read is a miss, or an error, as `onStorageError` says. */
+  #whenRead(found: Found | Promise<Found>, at: EntryAddress): Promise<Found> {
+    if (!isPromise(found)) return Promise.resolve(found);
+    return found.catch((error: unknown) => this.writer.missOn(error, at, true));
+  }
+
+  #wallTime(monotonic: number): number {
+    if (monotonic === Infinity) return Infinity;
+    return this.clock.now() + Math.round(monotonic - this.clock.monotonic());
+  }
+}
+
+function requestOf(
+  at: EntryAddress,
+  loader: Loader<unknown>,
+  settings: LoadSettings,
+  stale: Found,
+): LoadRequest {
+  return { at, id: `${at.scope.id}\n${at.key}`, loader, settings, stale };
+}
