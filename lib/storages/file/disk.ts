@@ -102,26 +102,47 @@ export interface NewFile {
   readonly setsMode: boolean;
   /** On a disk of this machine, where closing a file never waits. */
   readonly isLocal: boolean;
+  /** Whether {@link isReplaced} can be trusted, and costs no trip over a network. */
+  readonly showsReplaced: boolean;
   /** Waits until the disk has it. */
   readonly durable: boolean;
 }
 
 /** Creates a file that must not exist yet and writes all of `bytes`, or leaves nothing behind. */
 export async function createWhole(path: string, bytes: Uint8Array, like: NewFile): Promise<void> {
+  const fd = await createOpen(path, bytes, like);
+  // Errors that some file systems report only at close (quota, network) must not be missed when it matters.
+  if (like.durable) await closeFile(fd);
+  else if (like.isLocal) closeNow(fd);
+  else closeLater(fd);
+}
+
+/** {@link createWhole}, leaving the file open for {@link isReplaced} and {@link closeNow}. */
+export async function createOpen(path: string, bytes: Uint8Array, like: NewFile): Promise<number> {
   const fd = await openFile(path, CREATE, like.mode);
   try {
     if (like.setsMode) await chmodFile(fd, like.mode);
     await writeAll(fd, bytes, 0);
     if (like.durable) await syncFile(fd);
+    return fd;
   } catch (error) {
     closeLater(fd);
     await unlinkIfThere(path);
     throw error;
   }
-  // Errors that some file systems report only at close (quota, network) must not be missed when it matters.
-  if (like.durable) await closeFile(fd);
-  else if (like.isLocal) closeNow(fd);
-  else closeLater(fd);
+}
+
+/**
+ * Whether no name leads to the open file any more. Here and now, as {@link isThere}: asking a local disk about what was
+ * just used takes the system two microseconds, and a trip through the thread pool twenty.
+ */
+export function isReplaced(fd: number): boolean {
+  return fs.fstatSync(fd).nlink === 0;
+}
+
+/** Whether there is anything of this name. */
+export function isThere(path: string): boolean {
+  return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Overwrites bytes in the middle of an existing file. `check` sees the file's first bytes and may call it off. */
@@ -202,7 +223,7 @@ export async function syncFolder(path: string): Promise<void> {
  * Here and now: closing what was only read, or what a local disk has to write later anyway, takes the system less than a
  * microsecond, and a trip through the thread pool twenty.
  */
-function closeNow(fd: number): void {
+export function closeNow(fd: number): void {
   fs.closeSync(fd);
 }
 

@@ -1,7 +1,7 @@
 import type { NewEntry } from '../../core/entry.js';
 import type { EnvelopeTimes } from '../../core/envelope.js';
 import type { EntryAddress, StorageHost } from '../../core/storage.js';
-import { hasCode, patch, readWhole, rename, unlinkIfThere } from './disk.js';
+import { closeNow, hasCode, isReplaced, patch, readWhole, rename, unlinkIfThere } from './disk.js';
 import {
   decodeEntry,
   encodeEntry,
@@ -80,7 +80,33 @@ export class EntryFiles {
   }
 
   /**
-   * Replaces the entry, which voids leases: they know what they were taken on. The file is written while waiting for the key.
+   * Replaces the entry, whatever it is, which voids leases: they know what they were taken on. `false`: the scope was evicted
+   * meanwhile.
+   *
+   * Without the key's slot, which would cost a third more, as long as nobody else has it. Whoever had it may have read the
+   * old entry and be about to replace or remove the new one. That shows afterwards: either the slot is still taken, or the
+   * new file has lost its name. Then it is written again, after them, with the slot.
+   */
+  async put(place: Place, bytes: Uint8Array): Promise<boolean> {
+    if (!this.folders.like.showsReplaced) return this.publish(place, bytes);
+    const opening = this.folders.openTemp(place.folder, bytes);
+    opening.catch(() => undefined); // awaited below, but perhaps not before it fails
+    const outcome = await this.gate.turn(place.slot, async () => {
+      const { path, fd } = await opening;
+      try {
+        return await this.#commitUnlessContested(place, path, fd);
+      } catch (error) {
+        await unlinkIfThere(path);
+        throw error;
+      } finally {
+        closeNow(fd);
+      }
+    });
+    return outcome === 'contested' ? this.publish(place, bytes) : outcome;
+  }
+
+  /**
+   * Replaces the entry with the key held. The file is written while waiting for the key.
    * `check` may refuse at the last moment; `atEnd` comes after all else; both with the key held. `false`: `check` refused,
    * or the scope was evicted meanwhile.
    */
@@ -162,6 +188,20 @@ export class EntryFiles {
     }
     await this.folders.sync(place.folder);
     return true;
+  }
+
+  async #commitUnlessContested(
+    place: Place,
+    temp: string,
+    fd: number,
+  ): Promise<boolean | 'contested'> {
+    if (this.gate.isTaken(place.slot)) {
+      await unlinkIfThere(temp);
+      return 'contested';
+    }
+    if (!(await this.#commit(place, temp))) return false;
+    // In this order: a slot that is free now was given back before the look at the file.
+    return this.gate.isTaken(place.slot) || isReplaced(fd) ? 'contested' : true;
   }
 
   #decode(at: EntryAddress, bytes: Uint8Array | 'foreign'): FileEntry | undefined {

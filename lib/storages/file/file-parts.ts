@@ -41,11 +41,13 @@ export class FileParts {
     const fault = (during: string, error: unknown): void =>
       host.listener.onFault?.({ during, storage: 'file', error });
     this.layout = new FileLayout(settings.directory, host.namespace, host.digest);
-    const umask = prepareFolders(this.layout, settings, token);
+    const surroundings = prepareFolders(this.layout, settings, token);
+    const isLocal = isOnLocalDisk(this.layout.base);
     const like: NewFile = {
       mode: settings.fileMode,
-      setsMode: umask.spoilsFiles,
-      isLocal: isOnLocalDisk(this.layout.base),
+      setsMode: surroundings.spoilsFiles,
+      isLocal,
+      showsReplaced: isLocal && surroundings.showsReplaced,
       durable: settings.durable,
     };
     this.owners = new Owners(this.layout, { ...like, durable: false }, token);
@@ -58,7 +60,7 @@ export class FileParts {
       this.quarantine,
       like,
       settings.directoryMode,
-      umask.spoilsFolders,
+      surroundings.spoilsFolders,
       this.owners.me.id,
     );
     this.files = new EntryFiles(host, this.layout, folders, this.gate, this.quarantine);

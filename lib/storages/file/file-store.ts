@@ -60,7 +60,7 @@ export class FileStore implements OpenStorage {
     const bytes = files.encode(at, entry);
     const place = layout.placeOf(at);
     // `false` is a scope evicted in the same moment, right after this write: for the caller it was written.
-    if (await files.publish(place, bytes)) await this.parts.noteWritten(place, bytes);
+    if (await files.put(place, bytes)) await this.parts.noteWritten(place, bytes);
     return true;
   }
 

@@ -1,4 +1,5 @@
 import {
+  createOpen,
   createWhole,
   hasCode,
   lstat,
@@ -13,6 +14,12 @@ import type { Quarantine } from './quarantine.js';
 const KNOWN_MAX = 4_096;
 /** A folder that is evicted between making it and using it is made again, this often. */
 const ROUNDS_MAX = 16;
+
+/** A temporary file that is still open. */
+export interface OpenTemp {
+  readonly path: string;
+  readonly fd: number;
+}
 
 /** Scope folders: made when first written to, and never through a link. Also the home of temporary files. */
 export class Folders {
@@ -30,17 +37,14 @@ export class Folders {
 
   /** Writes `bytes` to a new temporary file inside `folder`; resolves to its path. */
   async createTemp(folder: string, bytes: Uint8Array): Promise<string> {
-    for (let round = 0; ; round++) {
-      if (!this.#known.has(folder)) await this.#make(folder);
-      const path = `${folder}/${this.ownerId}.${this.#counter++}.tmp`;
-      try {
-        await createWhole(path, bytes, this.like);
-        return path;
-      } catch (error) {
-        if (!hasCode(error, 'ENOENT', 'EEXIST') || round >= ROUNDS_MAX) throw error;
-        this.#known.clear();
-      }
-    }
+    const { path } = await this.#create(folder, (name) => createWhole(name, bytes, this.like));
+    return path;
+  }
+
+  /** {@link Folders.createTemp}, leaving the file open. */
+  async openTemp(folder: string, bytes: Uint8Array): Promise<OpenTemp> {
+    const { path, made } = await this.#create(folder, (name) => createOpen(name, bytes, this.like));
+    return { path, fd: made };
   }
 
   /** Makes names in the folder last, where entries are to survive a loss of power. */
@@ -51,6 +55,22 @@ export class Folders {
     } catch (error) {
       // Evicted meanwhile: nothing in it has to last.
       if (!hasCode(error, 'ENOENT')) throw error;
+    }
+  }
+
+  async #create<T>(
+    folder: string,
+    make: (path: string) => Promise<T>,
+  ): Promise<{ path: string; made: T }> {
+    for (let round = 0; ; round++) {
+      if (!this.#known.has(folder)) await this.#make(folder);
+      const path = `${folder}/${this.ownerId}.${this.#counter++}.tmp`;
+      try {
+        return { path, made: await make(path) };
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT', 'EEXIST') || round >= ROUNDS_MAX) throw error;
+        this.#known.clear();
+      }
     }
   }
 

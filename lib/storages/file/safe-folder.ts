@@ -1,10 +1,11 @@
 import {
   chmodSync,
+  closeSync,
+  fstatSync,
   lstatSync,
-  statfsSync,
   mkdirSync,
-  statSync,
-  writeFileSync,
+  openSync,
+  statfsSync,
   unlinkSync,
   type Stats,
 } from 'node:fs';
@@ -20,12 +21,22 @@ export interface Umask {
   readonly spoilsFolders: boolean;
 }
 
+/** What trying it out said about the place. */
+export interface Surroundings extends Umask {
+  /** An open file tells when its last name is gone. */
+  readonly showsReplaced: boolean;
+}
+
 /**
  * Makes and checks the folders that everything else lives in. Synchronous: it runs once, when the application starts, and
  * a wrong folder must fail the start rather than the first write.
  * @throws InvalidOptionsError for a folder that is missing, a link, another user's, or writable by others
  */
-export function prepareFolders(layout: FileLayout, settings: FileSettings, token: string): Umask {
+export function prepareFolders(
+  layout: FileLayout,
+  settings: FileSettings,
+  token: string,
+): Surroundings {
   if (!existsAt(layout.root)) makeRoot(layout.root, settings);
   checkFolder(layout.root);
   const { directoryMode } = settings;
@@ -38,7 +49,7 @@ export function prepareFolders(layout: FileLayout, settings: FileSettings, token
     layout.corrupt,
   ])
     makeFolder(folder, directoryMode);
-  return probeUmask(layout, settings, token);
+  return probe(layout, settings, token);
 }
 
 function makeRoot(root: string, settings: FileSettings): void {
@@ -99,20 +110,23 @@ function existsAt(path: string): boolean {
 }
 
 /** By trying: reading the umask means setting it for a moment, for all threads. */
-function probeUmask(layout: FileLayout, settings: FileSettings, token: string): Umask {
+function probe(layout: FileLayout, settings: FileSettings, token: string): Surroundings {
   const path = join(layout.trash, `probe-${process.pid}-${token}`);
   try {
-    writeFileSync(path, '', { mode: 0o777, flag: 'wx' });
-    const taken = ~statSync(path).mode & 0o777;
+    const fd = openSync(path, 'wx', 0o777);
+    const taken = ~fstatSync(fd).mode & 0o777;
     unlinkSync(path);
+    const showsReplaced = fstatSync(fd).nlink === 0;
+    closeSync(fd);
     return {
       spoilsFiles: (taken & settings.fileMode) !== 0,
       spoilsFolders: (taken & settings.directoryMode) !== 0,
+      showsReplaced,
     };
   } catch (error) {
     // A full or read-only disk must not keep the application from starting; writes will report it.
     if (hasCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'EMFILE'))
-      return { spoilsFiles: true, spoilsFolders: true };
+      return { spoilsFiles: true, spoilsFolders: true, showsReplaced: false };
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../../core/clock.js';
 import { StorageUnavailableError } from '../../core/errors.js';
-import { hasCode, link, unlinkIfThere } from './disk.js';
+import { hasCode, isThere, link, unlinkIfThere } from './disk.js';
 import type { FileLayout } from './file-layout.js';
 import type { Owners } from './owners.js';
 import { pause } from './pause.js';
@@ -38,6 +38,10 @@ export class Slots {
       if (systemClock.monotonic() >= until) throw this.#tooLong(name);
       if (tries >= QUICK_TRIES) await pause(1 + Math.random() * Math.min(PAUSE_MS_MAX, tries));
     }
+  }
+
+  isTaken(name: string): boolean {
+    return isThere(join(this.layout.slots, name));
   }
 
   async release(name: string): Promise<void> {
