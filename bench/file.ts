@@ -2,6 +2,7 @@
  * The file storage beside a bare write-and-rename and a bare read, and beside its peers: a small nested object under 2,000
  * hot keys, awaited one by one and 16 at a time. Runs alternate; only the ratios travel.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import { BentoCache, bentostore } from 'bentocache';
 import { fileDriver } from 'bentocache/drivers/file';
 import { KeyvFile } from 'keyv-file';
 import { open } from 'lmdb';
+import { aes256Gcm } from 'nestjs-scoped-cache';
 import { fileStorage } from 'nestjs-scoped-cache/file';
 import { createTestCache } from 'nestjs-scoped-cache/testing';
 import { measure, ratio, report, type Contender, type Floor } from './support/measure.js';
@@ -32,6 +34,14 @@ mkdirSync(bareFolder);
 const ours = createTestCache({
   ttl: '1h',
   storage: fileStorage({ directory: join(base, 'ours') }),
+  storageTimeout: '30s',
+});
+const sealed = createTestCache({
+  ttl: '1h',
+  storage: fileStorage({
+    directory: join(base, 'sealed'),
+    encryption: aes256Gcm({ keys: { k: randomBytes(32) }, current: 'k' }),
+  }),
   storageTimeout: '30s',
 });
 const bento = new BentoCache({
@@ -60,6 +70,7 @@ const bare = {
 for (const [index, key] of KEYS.entries()) {
   await ours.set(key, value(index));
   await ours.set(key, value(index), USERS[index % USERS.length]!);
+  await sealed.set(key, value(index));
   await bare.set(key, value(index));
   await bento.set({ key, value: value(index) });
   await keyvFile.set(key, JSON.stringify(value(index)));
@@ -89,6 +100,7 @@ const getsAt = (width: number) =>
   measure([
     each('ours', width, (key) => ours.get(key)),
     each('ours, user scope', width, (key, index) => ours.get(key, USERS[index % USERS.length]!)),
+    each('ours, sealed', width, (key) => sealed.get(key)),
     each('bare', width, (key) => bare.get(key)),
     each('bentocache', width, (key) => bento.get({ key })),
     each('keyv-file', width, (key) => keyvFile.get(key)),
@@ -100,6 +112,7 @@ const setsAt = (width: number) =>
     each('ours, user scope', width, (key, index) =>
       ours.set(key, value(index), USERS[index % USERS.length]!),
     ),
+    each('ours, sealed', width, (key, index) => sealed.set(key, value(index))),
     each('bare', width, (key, index) => bare.set(key, value(index))),
     each('bentocache', width, (key, index) => bento.set({ key, value: value(index) })),
     each('keyv-file', width, (key, index) => keyvFile.set(key, JSON.stringify(value(index)))),
@@ -136,6 +149,7 @@ const floors: Floor[] = [
   { what: 'set / bentocache', floor: 1, reached: ratio(sets16, 'ours', 'bentocache') },
 ];
 await ours.close();
+await sealed.close();
 await bento.disconnectAll();
 await lmdb.close();
 report('file', { gets, gets16, sets, sets16, deletes }, floors);

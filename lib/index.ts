@@ -84,6 +84,10 @@ export { lru } from './core/eviction/lru.js';
 export { maxItems } from './core/eviction/max-items.js';
 export { timeToLive } from './core/eviction/time-to-live.js';
 
+// Encryption at rest
+export { aes256Gcm, type Aes256GcmOptions, type KeyRing } from './platform/aes256-gcm.js';
+export type { ValueCipher } from './core/value-cipher.js';
+
 // Writing one's own parts
 export type {
   EvictionRule,

@@ -110,6 +110,20 @@ export function decodeEnvelope(bytes: Uint8Array, checksum: Checksum): Envelope 
 }
 
 /**
+ * The envelope of which `bytes` show the head and `opened` the rest, which was sealed: its flags (one byte) and its body.
+ * Nothing is checked again: whoever opened it knows that it is as it was written.
+ */
+export function openedEnvelope(bytes: Uint8Array, opened: Uint8Array): Envelope | undefined {
+  if (opened.length === 0 || (opened[0]! & ~FLAG.known) !== 0) return undefined;
+  const whole = new Uint8Array(HEAD_BYTES - 1 + opened.length);
+  whole.set(bytes.subarray(0, HEAD_BYTES));
+  whole.set(opened, HEAD_BYTES - 1);
+  whole[3] = opened[0]!;
+  const reader = new EnvelopeReader(whole, new DataView(whole.buffer));
+  return reader.isWhole ? reader : undefined;
+}
+
+/**
  * The first 36 bytes of an existing envelope, with other times: written over its own first 36 they renew the entry.
  * `bytes` must have been decoded successfully before.
  */

@@ -1,11 +1,10 @@
 import {
-  decodeEnvelope,
-  encodeEnvelope,
   encodeEnvelopeHead,
   PAYLOAD,
   type Envelope,
   type EnvelopeTimes,
 } from '../../core/envelope.js';
+import type { EntrySealer } from '../../core/entry-sealer.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import type { EntryAddress, StorageHost } from '../../core/storage.js';
 
@@ -23,36 +22,42 @@ const HEAD_BYTES = 36;
 export interface FileEntry {
   readonly bytes: Uint8Array;
   readonly envelope: Envelope;
+  readonly isSealed: boolean;
   readonly usedAt: number;
   readonly freshUntil: number;
   readonly staleUntil: number;
 }
 
-/** Wall-clock times of an entry that is being written; the rest comes from the entry itself. */
+/** The file of an entry that is being written. */
 export function encodeEntry(
   host: StorageHost,
+  sealer: EntrySealer,
   at: EntryAddress,
   entry: NewEntry,
-  payload: Uint8Array,
   times: EnvelopeTimes,
 ): Uint8Array {
-  const envelope = encodeEnvelope(
-    {
-      encoding: PAYLOAD.plain,
-      scope: at.scope.id,
-      key: at.key,
-      ...times,
-      sliding: entry.sliding,
-      tags: entry.tags,
-      loadMs: entry.loadMs,
-      extra: '',
-      payload,
-    },
-    host.checksum,
-  );
-  const bytes = new Uint8Array(HEAD_AT + envelope.length);
-  new DataView(bytes.buffer).setFloat64(0, host.clock.now(), true);
-  bytes.set(envelope, HEAD_AT);
+  const { sliding, tags, loadMs } = entry;
+  const payload = host.serializer.serialize(entry.value);
+  const place = { scope: at.scope.id, key: at.key };
+  const fields = { ...place, ...times, sliding, tags, loadMs, extra: '', payload };
+  const envelope = sealer.encode({ encoding: PAYLOAD.plain, ...fields }, allocate);
+  return withUse(envelope, host.clock.now());
+}
+
+/** The file with other times, sealed anew: they cannot be overwritten in place where they are sealed as well. */
+export function resealed(sealer: EntrySealer, file: FileEntry, times: EnvelopeTimes): Uint8Array {
+  return withUse(sealer.renewed(file.envelope, times, allocate), file.usedAt);
+}
+
+/** With room for the time of use in front of it. */
+function allocate(size: number): Uint8Array {
+  return Buffer.allocUnsafe(HEAD_AT + size).subarray(HEAD_AT);
+}
+
+function withUse(envelope: Uint8Array, usedAt: number): Uint8Array {
+  const { buffer, byteOffset, length } = envelope;
+  const bytes = new Uint8Array(buffer, byteOffset - HEAD_AT, HEAD_AT + length);
+  new DataView(buffer, bytes.byteOffset).setFloat64(0, usedAt, true);
   return bytes;
 }
 
@@ -61,15 +66,32 @@ export function timesFrom(now: number, entry: Pick<NewEntry, 'ttlMs' | 'graceMs'
   return { storedAt: now, ttlMs: entry.ttlMs, graceMs: entry.graceMs };
 }
 
-/** `undefined`: damaged, of another kind, or of a newer format. */
-export function decodeEntry(host: StorageHost, bytes: Uint8Array): FileEntry | undefined {
+/**
+ * `undefined`: damaged, of another kind, or of a newer format.
+ * @param at where it was found; `undefined` for a walk
+ * @throws SerializationError for what is whole but does not open
+ */
+export function decodeEntry(
+  sealer: EntrySealer,
+  bytes: Uint8Array,
+  at?: EntryAddress,
+): FileEntry | undefined {
+  const outer = decodeHead(sealer, bytes);
+  if (!outer) return undefined;
+  const envelope = sealer.open(outer.envelope, bytes.subarray(HEAD_AT), at);
+  return envelope.encoding === PAYLOAD.plain ? { ...outer, envelope } : undefined;
+}
+
+/** What can be said without opening it: its times. */
+export function decodeHead(sealer: EntrySealer, bytes: Uint8Array): FileEntry | undefined {
   if (bytes.length < HEAD_AT) return undefined;
-  const envelope = decodeEnvelope(bytes.subarray(HEAD_AT), host.checksum);
-  if (!envelope || envelope.encoding !== PAYLOAD.plain) return undefined;
+  const envelope = sealer.decode(bytes.subarray(HEAD_AT));
+  if (!envelope) return undefined;
   const usedAt = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true);
   const freshUntil = envelope.storedAt + envelope.ttlMs;
   const staleUntil = freshUntil + envelope.graceMs;
-  return { bytes, envelope, usedAt, freshUntil, staleUntil };
+  const isSealed = (envelope.encoding & PAYLOAD.encrypted) !== 0;
+  return { bytes, envelope, isSealed, usedAt, freshUntil, staleUntil };
 }
 
 /** The head as it is in the file, to recognise the file by. */

@@ -1,13 +1,17 @@
+import type { EntrySealer } from '../../core/entry-sealer.js';
 import type { NewEntry } from '../../core/entry.js';
+import { CacheError } from '../../core/errors.js';
 import type { EnvelopeTimes } from '../../core/envelope.js';
 import type { EntryAddress, StorageHost } from '../../core/storage.js';
 import { closeNow, hasCode, isReplaced, patch, readWhole, rename, unlinkIfThere } from './disk.js';
 import {
   decodeEntry,
+  decodeHead,
   encodeEntry,
   HEAD_AT,
   headOf,
   renewedHead,
+  resealed,
   timesFrom,
   usedNow,
   type FileEntry,
@@ -21,6 +25,7 @@ import type { Quarantine } from './quarantine.js';
 export class EntryFiles {
   constructor(
     readonly host: StorageHost,
+    readonly sealer: EntrySealer,
     readonly layout: FileLayout,
     readonly folders: Folders,
     readonly gate: KeyGate,
@@ -37,8 +42,9 @@ export class EntryFiles {
     const bytes = await readWhole(place.path);
     if (bytes === undefined) return undefined;
     const file = this.#decode(at, bytes);
+    if (file !== 'damaged') return file;
     // A life being renewed just now looks damaged for an instant. With the key to ourselves it does not.
-    return file ?? this.alone(place, () => this.readAlone(at, place));
+    return this.alone(place, () => this.readAlone(at, place));
   }
 
   /** {@link EntryFiles.read} for those who have the key to themselves. */
@@ -46,13 +52,13 @@ export class EntryFiles {
     const bytes = await readWhole(place.path);
     if (bytes === undefined) return undefined;
     const file = this.#decode(at, bytes);
-    if (!file)
-      await this.quarantine.setAside(
-        place.path,
-        'it is damaged, of a newer version, or not the entry that belongs there',
-        at,
-      );
-    return file;
+    if (file !== 'damaged') return file;
+    await this.quarantine.setAside(
+      place.path,
+      'it is damaged, of a newer version, or not the entry that belongs there',
+      at,
+    );
+    return undefined;
   }
 
   /** A file that a walk came across, whatever its key; `undefined` for one that belongs elsewhere. */
@@ -62,7 +68,7 @@ export class EntryFiles {
     isMoved = false,
   ): Promise<{ file: FileEntry; at: EntryAddress } | undefined> {
     const bytes = await readWhole(this.layout.placeIn(folder, name).path);
-    const file = bytes instanceof Uint8Array ? decodeEntry(this.host, bytes) : undefined;
+    const file = bytes instanceof Uint8Array ? this.#opened(bytes) : undefined;
     const scope = file && this.host.scopes.parse(file.envelope.scope);
     if (!file || !scope) return undefined;
     const at = { scope, key: file.envelope.key };
@@ -71,12 +77,24 @@ export class EntryFiles {
     return belongs ? { file, at } : undefined;
   }
 
+  /** Removes a file that a walk came across, if its time is over; its head says so even where the rest cannot be opened. */
+  removeIfOver(folder: string, name: string): Promise<boolean> {
+    const place = this.layout.placeIn(folder, name);
+    return this.alone(place, async () => {
+      const bytes = await readWhole(place.path);
+      const file = bytes instanceof Uint8Array ? decodeHead(this.sealer, bytes) : undefined;
+      if (!file || this.host.clock.now() < file.staleUntil) return false;
+      await this.removeAlone(place);
+      return true;
+    });
+  }
+
   encode(
     at: EntryAddress,
     entry: NewEntry,
     times: EnvelopeTimes = timesFrom(this.host.clock.now(), entry),
   ): Uint8Array {
-    return encodeEntry(this.host, at, entry, this.host.serializer.serialize(entry.value), times);
+    return encodeEntry(this.host, this.sealer, at, entry, times);
   }
 
   /**
@@ -161,9 +179,13 @@ export class EntryFiles {
     });
   }
 
-  /** Gives the entry other times in place; for those who have the key to themselves. `false`: it is not there any more. */
-  renewAlone(place: Place, file: FileEntry, times: EnvelopeTimes): Promise<boolean> {
-    return patch(place.path, HEAD_AT, renewedHead(this.host, file, times), headOf(file));
+  /** Gives the entry other times; for those who have the key to themselves. `false`: it is not there any more. */
+  async renewAlone(place: Place, file: FileEntry, times: EnvelopeTimes): Promise<boolean> {
+    if (!file.isSealed)
+      return patch(place.path, HEAD_AT, renewedHead(this.host, file, times), headOf(file));
+    const there = await readWhole(place.path);
+    const isSame = there instanceof Uint8Array && Buffer.compare(there, file.bytes) === 0;
+    return isSame && this.publishAlone(place, resealed(this.sealer, file, times));
   }
 
   /** Notes in the file that the entry was used. */
@@ -204,8 +226,29 @@ export class EntryFiles {
     return this.gate.isTaken(place.slot) || isReplaced(fd) ? 'contested' : true;
   }
 
-  #decode(at: EntryAddress, bytes: Uint8Array | 'foreign'): FileEntry | undefined {
-    const file = bytes === 'foreign' ? undefined : decodeEntry(this.host, bytes);
-    return file?.envelope.isFor(at.scope.id, at.key) ? file : undefined;
+  #decode(at: EntryAddress, bytes: Uint8Array | 'foreign'): FileEntry | undefined | 'damaged' {
+    if (bytes === 'foreign') return 'damaged';
+    try {
+      const file = decodeEntry(this.sealer, bytes, at);
+      return file?.envelope.isFor(at.scope.id, at.key) ? file : 'damaged';
+    } catch (error) {
+      // Not damaged: with its key back, it is an entry again. So it stays, and is a miss.
+      if (!(error instanceof CacheError)) throw error;
+      this.#report(error, at);
+      return undefined;
+    }
+  }
+
+  #opened(bytes: Uint8Array): FileEntry | undefined {
+    try {
+      return decodeEntry(this.sealer, bytes);
+    } catch (error) {
+      if (!(error instanceof CacheError)) throw error;
+      return undefined;
+    }
+  }
+
+  #report(error: CacheError, { key, scope }: EntryAddress): void {
+    this.host.listener.onFault?.({ during: 'read', storage: 'file', error, key, scope });
   }
 }

@@ -1,5 +1,6 @@
 import { toMs, type Duration } from '../../core/duration.js';
 import { describe, InvalidOptionsError } from '../../core/errors.js';
+import { checkedCipher, type ValueCipher } from '../../core/value-cipher.js';
 
 /** For `fileStorage`. */
 export interface FileStorageOptions {
@@ -31,6 +32,11 @@ export interface FileStorageOptions {
   readonly durable?: boolean;
   /** How long an operation waits for another process that is working on the same key. Default `'2s'`. */
   readonly lockTimeout?: Duration;
+  /**
+   * Seals all but the times of each entry, for example `aes256Gcm({ keys, current })`. Default: none, plain text. Entries
+   * that do not open are misses, and reported. Renewing the life of an entry then writes all of it.
+   */
+  readonly encryption?: ValueCipher;
 }
 
 /** The options with their defaults, in checked units. @internal */
@@ -44,6 +50,7 @@ export interface FileSettings {
   readonly sweepMs: number;
   readonly durable: boolean;
   readonly lockMs: number;
+  readonly encryption: ValueCipher | undefined;
 }
 
 const KNOWN: readonly (keyof FileStorageOptions)[] = [
@@ -56,6 +63,7 @@ const KNOWN: readonly (keyof FileStorageOptions)[] = [
   'sweepEvery',
   'durable',
   'lockTimeout',
+  'encryption',
 ];
 
 /**
@@ -83,6 +91,7 @@ export function checkedFileOptions(options: FileStorageOptions): FileSettings {
     sweepMs: positive(options.sweepEvery ?? '1m', 'sweepEvery'),
     durable: flag(options.durable ?? false, 'durable'),
     lockMs: positive(options.lockTimeout ?? '2s', 'lockTimeout'),
+    encryption: checkedCipher(options.encryption, 'fileStorage: encryption'),
   });
 }
 

@@ -1,3 +1,4 @@
+import { EntrySealer } from '../../core/entry-sealer.js';
 import type { StorageHost } from '../../core/storage.js';
 import type { NewFile } from './disk.js';
 import { EntryFiles } from './entry-files.js';
@@ -63,7 +64,8 @@ export class FileParts {
       surroundings.spoilsFolders,
       this.owners.me.id,
     );
-    this.files = new EntryFiles(host, this.layout, folders, this.gate, this.quarantine);
+    const sealer = new EntrySealer(host, settings.encryption);
+    this.files = new EntryFiles(host, sealer, this.layout, folders, this.gate, this.quarantine);
     this.trash = new Trash(this.layout, this.owners, folders, fault);
     this.subtree = new FileSubtree(host, this.layout, this.files, this.trash, this.usage);
     this.leases = new FileLeases(host, this.files, this.owners, (place, bytes) =>

@@ -1,4 +1,5 @@
-import { decodeEnvelope, encodeEnvelope, PAYLOAD } from '../../core/envelope.js';
+import type { EntrySealer } from '../../core/entry-sealer.js';
+import { PAYLOAD, type Envelope } from '../../core/envelope.js';
 import { CacheError } from '../../core/errors.js';
 import type { NewEntry } from '../../core/entry.js';
 import type { EntryAddress, ListedEntry, StorageHost } from '../../core/storage.js';
@@ -13,8 +14,12 @@ export type RecordOutcome =
   | { readonly kind: 'damaged'; readonly at?: EntryAddress; readonly error?: CacheError };
 
 /** @throws SerializationError for a value that cannot be written down */
-export function encodeRecord(host: StorageHost, { address, entry }: ListedEntry): Uint8Array {
-  const { clock, serializer, checksum } = host;
+export function encodeRecord(
+  host: StorageHost,
+  sealer: EntrySealer,
+  { address, entry }: ListedEntry,
+): Uint8Array {
+  const { clock, serializer } = host;
   const freshUntil = entry.freshUntil - clock.monotonic() + clock.now();
   const fields = {
     encoding: PAYLOAD.plain,
@@ -30,14 +35,26 @@ export function encodeRecord(host: StorageHost, { address, entry }: ListedEntry)
     extra: '',
     payload: serializer.serialize(entry.value),
   };
-  return encodeEnvelope(fields, checksum);
+  return sealer.encode(fields);
 }
 
 /** The entry with what is left of its life. */
-export function decodeRecord(host: StorageHost, record: Uint8Array): RecordOutcome {
-  const { clock, scopes, serializer, checksum, admit } = host;
-  const envelope = decodeEnvelope(record, checksum);
-  if (!envelope) return { kind: 'damaged' };
+export function decodeRecord(
+  host: StorageHost,
+  sealer: EntrySealer,
+  record: Uint8Array,
+): RecordOutcome {
+  try {
+    const sealed = sealer.decode(record);
+    return sealed ? outcomeOf(host, sealer.open(sealed, record)) : { kind: 'damaged' };
+  } catch (error) {
+    if (!(error instanceof CacheError)) throw error;
+    return { kind: 'damaged', error };
+  }
+}
+
+function outcomeOf(host: StorageHost, envelope: Envelope): RecordOutcome {
+  const { clock, scopes, serializer, admit } = host;
   const scope = scopes.parse(envelope.scope);
   if (!scope) return { kind: 'skipped' };
   const leftMs = envelope.storedAt + envelope.ttlMs - clock.now();

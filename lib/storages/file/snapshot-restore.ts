@@ -1,4 +1,5 @@
 import { CacheError } from '../../core/errors.js';
+import type { EntrySealer } from '../../core/entry-sealer.js';
 import type { NewEntry } from '../../core/entry.js';
 import type { EntryAddress, OpenStorage, RestoreReport, StorageHost } from '../../core/storage.js';
 import { hasCode } from './disk.js';
@@ -22,6 +23,7 @@ export class SnapshotRestore {
   constructor(
     readonly storage: OpenStorage,
     readonly host: StorageHost,
+    readonly sealer: EntrySealer,
     /** Newest first. */
     readonly files: readonly string[],
   ) {}
@@ -73,7 +75,7 @@ export class SnapshotRestore {
   }
 
   #decode(record: Uint8Array): Item | undefined {
-    const outcome = decodeRecord(this.host, record);
+    const outcome = decodeRecord(this.host, this.sealer, record);
     if (outcome.kind === 'entry') return [outcome.at, outcome.entry];
     this.#counts[outcome.kind]++;
     if (outcome.kind === 'damaged' && outcome.error) this.#report(outcome.error, outcome.at);

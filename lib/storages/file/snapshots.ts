@@ -1,5 +1,7 @@
 import { toMs, type Duration } from '../../core/duration.js';
 import { InvalidOptionsError, CacheError } from '../../core/errors.js';
+import { EntrySealer } from '../../core/entry-sealer.js';
+import { checkedCipher, type ValueCipher } from '../../core/value-cipher.js';
 import { GLOBAL_SCOPE } from '../../core/scope.js';
 import type {
   EntryAddress,
@@ -22,6 +24,8 @@ export interface SnapshotsOptions {
   readonly backups?: number;
   /** How often `startAutoDump` dumps. Default `'5m'`. 0: not at all. */
   readonly every?: Duration;
+  /** Seals every record, for example `aes256Gcm({ keys, current })`. Default: none. Records that do not open are not restored. */
+  readonly encryption?: ValueCipher;
 }
 
 /**
@@ -33,6 +37,7 @@ export interface SnapshotsOptions {
 export class Snapshots implements SnapshotControl {
   readonly #files: readonly string[];
   readonly #backups: number;
+  readonly #sealer: EntrySealer;
   #everyMs: number;
   #stopTimer: (() => void) | undefined;
   #dumping: Promise<boolean> = Promise.resolve(true);
@@ -60,6 +65,7 @@ export class Snapshots implements SnapshotControl {
       );
     this.#files = snapshotFiles(file, backups);
     this.#backups = backups;
+    this.#sealer = new EntrySealer(host, checkedCipher(options.encryption, 'snapshot: encryption'));
     this.#everyMs = toMs(options.every ?? '5m', 'snapshot: every');
   }
 
@@ -86,7 +92,12 @@ export class Snapshots implements SnapshotControl {
    * be read of the newest that can. Never rejects.
    */
   async restore(): Promise<RestoreReport> {
-    const report = await new SnapshotRestore(this.storage, this.host, this.#files).run();
+    const report = await new SnapshotRestore(
+      this.storage,
+      this.host,
+      this.#sealer,
+      this.#files,
+    ).run();
     this.#figures.restoredEntries += report.restored;
     return report;
   }
@@ -167,7 +178,7 @@ export class Snapshots implements SnapshotControl {
   /** A value that cannot be written down is left out and reported: it must not cost the others their snapshot. */
   #encode(line: ListedEntry): Uint8Array | undefined {
     try {
-      return encodeRecord(this.host, line);
+      return encodeRecord(this.host, this.#sealer, line);
     } catch (error) {
       if (!(error instanceof CacheError)) throw error;
       this.#report('dump', error, line.address);

@@ -121,7 +121,7 @@ export class Sweeper {
   async #visitEntry(folder: string, name: string): Promise<boolean> {
     const { host, files, usage } = this.parts;
     const found = await files.readFound(folder, name);
-    if (!found) return false;
+    if (!found) return files.removeIfOver(folder, name);
     const place = this.parts.layout.placeOf(found.at);
     const isOver = (file: { staleUntil: number }): boolean => host.clock.now() >= file.staleUntil;
     if (!isOver(found.file)) {

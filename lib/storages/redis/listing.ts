@@ -45,7 +45,8 @@ export class Listing {
     scope: ScopePath,
     { deep, keysOnly }: ListOptions,
   ): Promise<ListedEntry | undefined> {
-    const envelope = EntryRecord.decode(bytes, this.reader.checksum)?.envelope;
+    const record = EntryRecord.decode(bytes, this.reader.checksum);
+    const envelope = record && this.reader.named(record);
     const path = envelope && this.host.scopes.parse(envelope.scope);
     const isWanted = path && (deep ? path.isWithin(scope) : path.id === scope.id);
     if (!isWanted) return undefined;

@@ -1,6 +1,13 @@
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
-import { encodeEnvelope, type Checksum, type EnvelopeTimes } from '../../core/envelope.js';
-import { StorageUnavailableError } from '../../core/errors.js';
+import {
+  encodeEnvelopeHead,
+  PAYLOAD,
+  type Checksum,
+  type Envelope,
+  type EnvelopeTimes,
+} from '../../core/envelope.js';
+import { EntrySealer } from '../../core/entry-sealer.js';
+import { CacheError, StorageUnavailableError } from '../../core/errors.js';
 import type { StorageHost } from '../../core/storage.js';
 import type { Commands } from './commands.js';
 import type { Place } from './layout.js';
@@ -16,12 +23,15 @@ const INFLATED_MAX = 64 * 2 ** 20;
 export interface Found {
   readonly entry: StoredEntry;
   readonly record: EntryRecord;
+  /** Opened, where it was sealed. */
+  readonly envelope: Envelope;
 }
 
 /** Entries to bytes and back, and whether what was read still counts. */
 export class Reader {
   readonly checksum: Checksum = (bytes) => this.host.checksum(bytes);
   readonly #batches: ReadBatches;
+  readonly #sealer: EntrySealer;
 
   constructor(
     readonly host: StorageHost,
@@ -30,6 +40,7 @@ export class Reader {
     readonly options: ResolvedRedisOptions,
   ) {
     this.#batches = new ReadBatches(commands);
+    this.#sealer = new EntrySealer(host, options.encryption);
   }
 
   look(place: Place): Promise<Sight> {
@@ -54,8 +65,9 @@ export class Reader {
 
   /** The entry in a record known to be alive; `undefined` when it is for another place, too old, or unreadable. */
   open(place: Place, record: EntryRecord, isStale: boolean): Found | undefined {
-    const { envelope } = record;
     const { scope, key } = place.at;
+    const envelope = this.#opened(place, record);
+    if (!envelope) return undefined;
     if (!envelope.isFor(scope.id, key)) {
       this.#report(
         new StorageUnavailableError(
@@ -71,7 +83,7 @@ export class Reader {
     const freshUntil = isStale ? Math.min(end, this.host.clock.monotonic()) : end;
     const staleUntil = graceMs > 0 ? end + graceMs : freshUntil;
     if (this.host.clock.monotonic() >= staleUntil) return undefined;
-    const value = this.#valueIn(place, record);
+    const value = this.#valueIn(place, envelope);
     if (!value) return undefined;
     const tags = record.hasTags ? envelope.tags : NO_TAGS;
     const entry = {
@@ -83,7 +95,7 @@ export class Reader {
       sliding: envelope.sliding,
       tags,
     };
-    return { record, entry: loadMs === undefined ? entry : { ...entry, loadMs } };
+    return { record, envelope, entry: loadMs === undefined ? entry : { ...entry, loadMs } };
   }
 
   /** The envelope of a new entry. `times` override its own, for a change that keeps the expiry. */
@@ -92,7 +104,26 @@ export class Reader {
     const packed = pack(this.host.serializer.serialize(entry.value), this.options.compression);
     const { scope, key } = place.at;
     const fields = { ...packed, ...times, scope: scope.id, key, sliding, tags, loadMs, extra: '' };
-    return encodeEnvelope(fields, this.checksum, allocate);
+    return this.#sealer.encode(fields, allocate);
+  }
+
+  /** Bytes to write over the beginning of the envelope just found, so that it has other times. */
+  renewed({ record, envelope }: Found, times: EnvelopeTimes): Uint8Array {
+    const isSealed = (record.envelope.encoding & PAYLOAD.encrypted) !== 0;
+    return isSealed
+      ? this.#sealer.renewed(envelope, times)
+      : encodeEnvelopeHead(record.envelopeBytes, times, this.checksum);
+  }
+
+  /** The names in a record that a walk came across; `undefined` where they cannot be read. */
+  named(record: EntryRecord): Envelope | undefined {
+    try {
+      return this.#sealer.open(record.envelope, record.envelopeBytes);
+    } catch (error) {
+      // Whoever reads the entry itself hears of it.
+      if (!(error instanceof CacheError)) throw error;
+      return undefined;
+    }
   }
 
   async #judgeTags(
@@ -119,12 +150,19 @@ export class Reader {
     return this.open(place, record, isStale);
   }
 
-  #valueIn(place: Place, record: EntryRecord): { readonly value: unknown } | undefined {
+  #opened(place: Place, record: EntryRecord): Envelope | undefined {
     try {
-      const payload = unpack(
-        record.envelope,
-        this.options.compression?.maxInflatedBytes ?? INFLATED_MAX,
-      );
+      return this.#sealer.open(record.envelope, record.envelopeBytes, place.at);
+    } catch (error) {
+      if (!(error instanceof CacheError)) throw error;
+      this.#report(error, place);
+      return undefined;
+    }
+  }
+
+  #valueIn(place: Place, envelope: Envelope): { readonly value: unknown } | undefined {
+    try {
+      const payload = unpack(envelope, this.options.compression?.maxInflatedBytes ?? INFLATED_MAX);
       return { value: this.host.serializer.deserialize(payload) };
     } catch (error) {
       this.#report(error, place);

@@ -1,5 +1,4 @@
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
-import { encodeEnvelopeHead } from '../../core/envelope.js';
 import { StorageUnavailableError } from '../../core/errors.js';
 import { sleep } from '../../core/clock.js';
 import { isFresh } from '../../core/entry.js';
@@ -90,17 +89,13 @@ export class Writer {
   }
 
   /** A new life of `ttlMs` from now for the entry just found; `false` when it is not there any more. */
-  async renew(place: Place, { record }: Found, ttlMs: number): Promise<boolean> {
+  async renew(place: Place, found: Found, ttlMs: number): Promise<boolean> {
     const now = this.clock.now();
-    const { graceMs } = record.envelope;
-    const head = encodeEnvelopeHead(
-      record.envelopeBytes,
-      { storedAt: now, ttlMs, graceMs },
-      this.reader.checksum,
-    );
+    const { graceMs } = found.envelope;
+    const head = this.reader.renewed(found, { storedAt: now, ttlMs, graceMs });
     const args = [
       place.name,
-      record.stamp,
+      found.record.stamp,
       score(now + ttlMs),
       lifeOf(ttlMs + graceMs),
       asBuffer(head),
