@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc, { type Scheduler } from 'fast-check';
 import {
+  BulkLoadError,
+  LoadTimeoutError,
   lru,
   memoryStorage,
   type Cache,
@@ -43,6 +45,10 @@ interface Mutation {
   readonly name: string;
   readonly affects: readonly Place[];
   tell(cache: Cache, versionOf: (place: Place) => Versioned): Promise<unknown>;
+  /** It only ends the TTL of what is cached: reads that accept stale values may still see it. */
+  readonly onlyExpires?: boolean;
+  /** The change is made by a decorated method, which stores what it made, as `@CachePut` does. */
+  readonly isPut?: boolean;
 }
 
 const onOne = (place: Place): Mutation[] => {
@@ -73,6 +79,7 @@ const onOne = (place: Place): Mutation[] => {
       affects,
       tell: (cache, versionOf) => cache.merge(key, versionOf(place), { scope, tags: [tag] }),
     },
+    { name: `put ${id}`, affects, isPut: true, tell: async () => undefined },
     {
       name: `update ${id}`,
       affects,
@@ -105,6 +112,18 @@ const MUTATIONS: readonly Mutation[] = [
     affects: PLACES,
     tell: (cache) => cache.evictTags(['t', 'u']),
   },
+  {
+    name: 'expireTags t in a',
+    affects: tagged('t', 'a'),
+    onlyExpires: true,
+    tell: (cache) => cache.expireTags('t', { scope: { org: 'a' } }),
+  },
+  {
+    name: 'expireScope a',
+    affects: inOrg('a'),
+    onlyExpires: true,
+    tell: (cache) => cache.expireScope({ org: 'a' }),
+  },
 ];
 
 const READS = [
@@ -114,7 +133,12 @@ const READS = [
   'getOrSet',
   'getOrSet refreshing',
   'getOrSet stale',
+  'getOrSet early',
+  'getOrSet failing',
+  'getOrSet timing out',
   'getOrSetMany',
+  'getOrSetMany stale',
+  'put',
   'getInherited',
   'touch',
   'keep',
@@ -125,7 +149,29 @@ type Read = (typeof READS)[number];
 const KINDS: Partial<Record<Read, LoadOptions>> = {
   'getOrSet refreshing': { refreshAhead: 0 },
   'getOrSet stale': { ttl: 1, grace: 60, softTimeout: 0.05, sliding: true },
+  'getOrSet early': { ttl: 1, grace: 60, earlyExpiration: 1e6, jitter: 0.5 },
+  'getOrSet failing': { ttl: 1, grace: 60, graceThrottle: 0.3, errorTtl: 0.2 },
+  'getOrSet timing out': { ttl: 1, grace: 60, hardTimeout: 0.5 },
+  'getOrSetMany stale': { ttl: 1, grace: 60, softTimeout: 0.05 },
 };
+/** These may answer with what is past its TTL. */
+const ACCEPTS_STALE: readonly Read[] = [
+  'lookup stale',
+  'getOrSet stale',
+  'getOrSet early',
+  'getOrSet failing',
+  'getOrSet timing out',
+  'getOrSetMany stale',
+];
+
+const DOWN = new Error('source');
+
+/** Errors of loads are answers as well; a load may be joined, and its error remembered, by any call. */
+function noValues(error: unknown): unknown[] {
+  const errors = error instanceof BulkLoadError ? [error.cause] : [error];
+  if (errors.every((one) => one === DOWN || one instanceof LoadTimeoutError)) return [];
+  throw error;
+}
 
 /** The source, its history, and what readers may see of it. */
 class Race {
@@ -134,6 +180,8 @@ class Race {
   readonly versions = new Map(PLACES.map((place) => [place.id, 0]));
   /** What a read that starts now must not fall below: the source when the last finished change began. */
   readonly floors = new Map(PLACES.map((place) => [place.id, 0]));
+  /** The same for reads that accept no stale values: also raised by changes that only expire. */
+  readonly freshFloors = new Map(this.floors);
   readonly violations: string[] = [];
 
   constructor(
@@ -152,15 +200,38 @@ class Race {
 
   async mutate(mutation: Mutation): Promise<void> {
     await this.scheduler.schedule(Promise.resolve(), mutation.name);
-    for (const { id } of mutation.affects) this.versions.set(id, this.versions.get(id)! + 1);
-    await mutation.tell(this.cache, (place) => this.current(place));
-    for (const { id } of mutation.affects) this.floors.set(id, this.versions.get(id)!);
+    const change = (): void => {
+      for (const { id } of mutation.affects) this.versions.set(id, this.versions.get(id)! + 1);
+    };
+    if (mutation.isPut) await this.#put(mutation.affects[0]!, change);
+    else {
+      change();
+      await mutation.tell(this.cache, (place) => this.current(place));
+    }
+    const raised = mutation.onlyExpires ? [this.freshFloors] : [this.floors, this.freshFloors];
+    for (const { id } of mutation.affects)
+      for (const floors of raised) floors.set(id, this.versions.get(id)!);
+  }
+
+  /** What `@CachePut` does: a fence, the method, which takes its time before and after it writes, and the write. */
+  async #put(place: Place, method: () => void): Promise<void> {
+    const fence = this.cache.openFence();
+    try {
+      await this.#pause();
+      method();
+      const value = this.current(place);
+      await this.#pause();
+      const { key, scope, tag } = place;
+      await this.cache.setFenced(key, value, { scope, tags: [tag], grace: 60 }, fence);
+    } finally {
+      fence.close();
+    }
   }
 
   async read(read: Read, place: Place): Promise<void> {
     await this.scheduler.schedule(Promise.resolve(), `${read} ${place.id}`);
-    const floors = new Map(this.floors);
-    for (const value of await this.#values(read, place)) {
+    const floors = new Map(ACCEPTS_STALE.includes(read) ? this.floors : this.freshFloors);
+    for (const value of await this.#values(read, place).catch(noValues)) {
       if (value === undefined) continue;
       const { v, place: from } = value as Versioned;
       if (v < floors.get(from)!)
@@ -180,6 +251,11 @@ class Race {
       }
       case 'getMany':
         return cache.getMany(['k', 'l'], { scope });
+      case 'put':
+        // A method that changes nothing, so what it returns may be outdated by the time it is stored.
+        await this.#put(place, () => undefined);
+        return [];
+      case 'getOrSetMany stale':
       case 'getOrSetMany': {
         const here = PLACES.filter((one) => one.scope === scope);
         return cache.getOrSetMany(
@@ -190,7 +266,7 @@ class Race {
             context.addTags('t', 'u');
             return values;
           },
-          { scope },
+          { scope, ...KINDS[read] },
         );
       }
       case 'getInherited': {
@@ -211,6 +287,13 @@ class Race {
       case 'advance':
         this.clock.advance(600);
         return [];
+      case 'getOrSet failing': {
+        const load = async (context: LoadContext): Promise<never> => {
+          await this.#load(place, context);
+          throw DOWN;
+        };
+        return [await cache.getOrSet(key, load, { scope, ...KINDS[read] })];
+      }
       default:
         return [
           await cache.getOrSet(key, (context) => this.#load(place, context), {
