@@ -55,7 +55,7 @@ describe.each(STORAGES)('loading, on %s', (name, makeStorage) => {
     expect(cache.loadsUnderWay).toBe(0);
   });
 
-  it('P9 CA-40 100 callers and a failing 50 ms loader: one call, 50 ms, one error each, and the next call tries again', async () => {
+  it('P9 CA-40 100 callers and a failing 50 ms loader: one call, about 50 ms, one error each; the next call tries again', async () => {
     const { clock, cache } = setUp();
     let calls = 0;
     const load = () => {
@@ -131,6 +131,24 @@ describe.each(STORAGES)('loading, on %s', (name, makeStorage) => {
     late.resolve('first');
     await clock.advanceAsync(0);
     expect(await cache.get('k')).toBe('second');
+    expect(cache.loadsUnderWay).toBe(0);
+  });
+
+  it('P9 P16 a loader that never settles does not block later callers beyond the hard timeout', async () => {
+    const { clock, cache } = setUp();
+    const never = new Promise<string>(() => undefined);
+    const early = cache.getOrSet('k', () => never, { hardTimeout: 1 });
+    const rejected = expect(early).rejects.toMatchObject({ code: 'LOAD_TIMEOUT' });
+    await clock.advanceAsync(600);
+    // Joins, and is bound by the same timeout; its own loader does not run.
+    const joined = cache.getOrSet('k', () => 'not run', { hardTimeout: 1 });
+    const alsoRejected = expect(joined).rejects.toMatchObject({ code: 'LOAD_TIMEOUT' });
+    await clock.advanceAsync(400);
+    await rejected;
+    await alsoRejected;
+    const later = cache.getOrSetDetailed('k', () => 'loaded', { hardTimeout: 1 });
+    await clock.advanceAsync(0);
+    expect(await later).toMatchObject({ value: 'loaded', outcome: 'loaded', stored: true });
     expect(cache.loadsUnderWay).toBe(0);
   });
 
