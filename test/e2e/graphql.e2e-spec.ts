@@ -3,9 +3,11 @@ import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import type { CanActivate, ExecutionContext, INestApplication } from '@nestjs/common';
 import {
   Args,
+  Context,
   Field,
   GraphQLModule,
   ID,
+  Info,
   Int,
   Mutation,
   ObjectType,
@@ -49,6 +51,12 @@ class BookResolver {
   @Query(() => Int)
   byHand(): Promise<number> {
     return this.cache.getOrSet('by hand', () => ++runs, { scope: 'user' });
+  }
+
+  @Query(() => Int)
+  @Cacheable({ scope: 'user' })
+  withContext(@Context() _context: unknown, @Info() _info: unknown): number {
+    return ++runs;
   }
 
   @Mutation(() => Int)
@@ -152,6 +160,14 @@ describe('GraphQL resolvers', () => {
   it('resolvers find the ids of their request, also outside of the global prefix', async () => {
     const byHand = async (user: object) => (await ask('{ byHand }', user)).byHand;
     expect([await byHand(ann), await byHand(ann), await byHand(bob)]).toEqual([1, 1, 2]);
+  });
+
+  it('@Context() and @Info() are no response that a handler answers by itself', async () => {
+    const withContext = async (user: object) => (await ask('{ withContext }', user)).withContext;
+    expect([await withContext(ann), await withContext(ann), await withContext(bob)]).toEqual([
+      1, 1, 2,
+    ]);
+    expect(warnings.texts).toEqual([]);
   });
 
   it('mutations are cached only with a key', async () => {

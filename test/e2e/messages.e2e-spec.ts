@@ -95,6 +95,11 @@ class Messages {
   decorated(@Payload() data: any, @Ctx() _context: unknown): object {
     return { run: ++runs, n: data.n };
   }
+  @MessagePattern('context')
+  @Cacheable({ scope: 'user' })
+  withContext(@Payload() _data: any, @Ctx() _context: unknown): number {
+    return ++runs;
+  }
   @MessagePattern('implicit')
   @Cacheable({ scope: 'user' })
   implicit(data: any): object {
@@ -238,6 +243,16 @@ describe.each([
     expect([(await send('decorated', ann)).run, (await send('decorated', bob)).run]).toEqual([
       3, 2,
     ]);
+  });
+
+  it('@Ctx() is no header that a default key would have to hold', async () => {
+    const answers = [
+      await send('context', ann),
+      await send('context', ann),
+      await send('context', bob),
+    ];
+    expect(answers).toEqual([1, 1, 2]);
+    expect(warnings.texts).toEqual([]);
   });
 
   it('P2: the payload is no identity', async () => {

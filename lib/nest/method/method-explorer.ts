@@ -1,6 +1,7 @@
 import type { ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError } from '../../core/errors.js';
 import { cachedMethodOf } from './cached-method.js';
+import { warnOfCustomInputs } from './custom-inputs.js';
 import type { MethodPlan } from './method-plan.js';
 import type { MethodRunner } from './method-runner.js';
 import { endlessKind, methodsOf, receivesMessages } from './nest-metadata.js';
@@ -37,6 +38,7 @@ export class MethodExplorer {
     for (const plan of this.#plans(runner)) {
       refuseEndless(plan);
       runner.tools.keys.checkGenerators(plan);
+      warnOfCustomInputs(plan, runner.tools.warnings);
       for (const { name, hasOwnKey, cache } of plan.cacheables) {
         if (hasOwnKey || plan.route !== undefined) continue;
         const id = JSON.stringify([cache.namespace, name]);

@@ -103,7 +103,7 @@ class Planner {
     this.label = `${type.name}.${String(method.name)}`;
     const handler = (type.prototype as Record<string | symbol, unknown>)[method.name];
     this.route = typeof handler === 'function' ? routeOf(type, handler) : undefined;
-    this.inputs = inputsOf(type, method.name, method.hiddenIndex);
+    this.inputs = inputsOf(type, method.name, method.hiddenIndex, this.route !== undefined);
   }
 
   cacheable(own: CacheableOptions): PlannedCacheable {

@@ -9,7 +9,7 @@ const CUSTOM_ROUTE_ARGS = '__customRouteArgs__';
 const RESPONSE_PASSTHROUGH = '__responsePassthrough__';
 const RESOLVER_TYPE = 'graphql:resolver_type';
 
-/** The parameter kinds that matter here, by Nest's numbers. */
+/** The parameter kinds of HTTP handlers that matter here, by Nest's numbers. Other transports give the same ones other meanings. */
 const KIND = {
   response: 1,
   next: 2,
@@ -41,6 +41,8 @@ export interface HandlerInputs {
   readonly answersItself: boolean;
   /** It may set headers: `@Res({ passthrough: true })`. */
   readonly takesResponse: boolean;
+  /** Indexes of parameters whose decorator the application made itself (`createParamDecorator`), ascending. */
+  readonly custom: readonly number[];
 }
 
 /** The decorated parameters of `type`'s method, by Nest's key for each. */
@@ -51,17 +53,21 @@ export function declaredParameters(
   return (Reflect.getMetadata(ROUTE_ARGS, type, method) ?? {}) as Record<string, DeclaredParameter>;
 }
 
-/** See {@link HandlerInputs}. Our own hidden parameter does not count. */
+/**
+ * See {@link HandlerInputs}. Our own hidden parameter does not count.
+ * @param isHttp of handlers for other transports, only `count` and `custom` can be told
+ */
 export function inputsOf(
   type: object,
   method: string | symbol,
   hiddenIndex: number,
+  isHttp: boolean,
 ): HandlerInputs {
   const declared = Object.entries(declaredParameters(type, method)).filter(
     ([, { index }]) => index !== hiddenIndex,
   );
   const native = declared
-    .filter(([key]) => !key.includes(CUSTOM_ROUTE_ARGS))
+    .filter(([key]) => isHttp && !key.includes(CUSTOM_ROUTE_ARGS))
     .map(([key, { data }]) => ({ kind: Number(key.split(':')[0]), data }));
   const has = (kind: number): boolean => native.some((parameter) => parameter.kind === kind);
   const headers = native.filter(({ kind }) => kind === KIND.headers);
@@ -79,6 +85,10 @@ export function inputsOf(
     ].filter((text) => text !== ''),
     answersItself: takesResponse && !passthrough,
     takesResponse,
+    custom: declared
+      .filter(([key]) => key.includes(CUSTOM_ROUTE_ARGS))
+      .map(([, { index }]) => index)
+      .sort((one, other) => one - other),
   };
 }
 
@@ -111,6 +121,18 @@ export function parameterCount(
   const types = Reflect.getMetadata('design:paramtypes', prototype, method) as
     unknown[] | undefined;
   return types?.length ?? fallback;
+}
+
+/** The parameter's class as compiled, for messages: `Tenant`; `undefined` where it says nothing. */
+export function parameterType(
+  prototype: object,
+  method: string | symbol,
+  index: number,
+): string | undefined {
+  const types = Reflect.getMetadata('design:paramtypes', prototype, method) as
+    { name?: string }[] | undefined;
+  const name = types?.[index]?.name;
+  return name === 'Object' ? undefined : name;
 }
 
 /** Whether the method is declared to return an Observable. By name: there may be several copies of rxjs. */

@@ -1,0 +1,85 @@
+import {
+  Controller,
+  createParamDecorator,
+  Get,
+  Query,
+  type ExecutionContext,
+} from '@nestjs/common';
+import { Cacheable, CacheKey } from 'nestjs-scoped-cache';
+import { ADAPTERS, startApp, type RunningApp } from '../support/nest/start-app.js';
+import { spyOnWarnings } from '../support/nest/warnings.js';
+
+class Tenant {
+  constructor(readonly name: string) {}
+}
+
+const CurrentTenant = createParamDecorator(
+  (_data: unknown, execution: ExecutionContext) =>
+    new Tenant(
+      String(
+        execution.switchToHttp().getRequest<{ headers: Record<string, unknown> }>().headers[
+          'x-tenant'
+        ],
+      ),
+    ),
+);
+
+const TenantName = createParamDecorator((_data: unknown, execution: ExecutionContext) =>
+  String(
+    execution.switchToHttp().getRequest<{ headers: Record<string, unknown> }>().headers['x-tenant'],
+  ),
+);
+
+let runs = 0;
+
+@Controller('t')
+class Tenants {
+  @Get('shared')
+  @Cacheable({ scope: 'org' })
+  shared(@Query('page') _page: string, @CurrentTenant() tenant: Tenant): string {
+    return `${tenant.name} ${++runs}`;
+  }
+  @Get('own')
+  @Cacheable({ scope: 'user' })
+  own(@CurrentTenant() tenant: Tenant): string {
+    return `${tenant.name} ${++runs}`;
+  }
+  @Get('keyed')
+  @Cacheable({ scope: 'org', key: ({ args: [tenant] }) => (tenant as Tenant).name })
+  keyed(@CurrentTenant() tenant: Tenant): string {
+    return `${tenant.name} ${++runs}`;
+  }
+  @Get('marked')
+  @Cacheable({ scope: 'org' })
+  marked(@CacheKey() @TenantName() name: string): string {
+    return `${name} ${++runs}`;
+  }
+}
+
+describe.each(ADAPTERS)('parameter decorators of the application on %s', (adapter) => {
+  const warnings = spyOnWarnings();
+  let app: RunningApp;
+
+  beforeAll(async () => {
+    warnings.clear();
+    app = await startApp(adapter, { controllers: [Tenants] });
+  });
+  afterAll(() => app.close());
+
+  it('one warning for each handler whose default key does not hold one, in a scope that several users share', () => {
+    const said = warnings.texts.filter((text) => text.includes('parameter decorator'));
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatch(
+      /^Tenants\.shared: its parameter 2 \(Tenant\) .*"org".*@CacheKey\(\).*"key"/,
+    );
+  });
+
+  it.each(['keyed', 'marked'])('%s by it, each value has an entry of its own', async (route) => {
+    const user = { id: 'u', orgId: 'o' };
+    const ask = async (tenant: string) =>
+      (await app.get(`/t/${route}`, user, { headers: { 'x-tenant': tenant } })).body as string;
+    const [one, other] = [await ask('a'), await ask('b')];
+    expect([one.slice(0, 1), other.slice(0, 1)]).toEqual(['a', 'b']);
+    expect([await ask('a'), await ask('b')]).toEqual([one, other]);
+  });
+});
