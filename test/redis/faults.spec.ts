@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
 import type { OpenStorage } from '../../lib/core/storage.js';
 import { redisStorage, type RedisStorageOptions } from '../../lib/redis.js';
 import { freePort, type ServerProcess } from '../support/servers/process.js';
@@ -136,6 +137,31 @@ describe('faults (S7, P12)', () => {
       proxy.delay(400);
       await failsWithin(() => storage.read(at('k')), 350);
     } finally {
+      await proxy.stop();
+    }
+  }, 30_000);
+
+  test('P5 a client handed in sends again what was not answered, but no write that was given up', async () => {
+    const proxy = await startProxy(server.port);
+    const client = new Redis(proxy.port, '127.0.0.1', { retryStrategy: () => 20 });
+    client.on('error', () => undefined);
+    const [storage, other] = [open({ client }), open()];
+    try {
+      await recovers(storage);
+      await storage.write(at('k'), entry('old'));
+      proxy.pause();
+      const unanswered = client.set('theirs', 'kept');
+      await failsWithin(() => storage.write(at('k'), entry('late')), 400);
+      await failsWithin(() => storage.change(at('k'), () => ({ write: entry('late') })), 400);
+      await other.remove(at('k'));
+      proxy.cut();
+      proxy.resume();
+      expect(await unanswered).toBe('OK');
+      expect(await client.get('theirs')).toBe('kept');
+      expect(await other.read(at('k'))).toBeUndefined();
+      await recovers(storage);
+    } finally {
+      client.disconnect();
       await proxy.stop();
     }
   }, 30_000);

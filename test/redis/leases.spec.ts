@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Lease, LeaseAnswer, OpenStorage } from '../../lib/core/storage.js';
 import { redisStorage } from '../../lib/redis.js';
 import type { ServerProcess } from '../support/servers/process.js';
+import { startProxy } from '../support/servers/proxy.js';
 import { cli, startRedis, until } from '../support/servers/redis.js';
 import { at, entry, scope, sleep, testHost } from './support.js';
 
@@ -113,6 +114,34 @@ describe('leases (P5, P9)', () => {
     expect(await storage.leases!.renew(lease, 300)).toBe(false);
     expect(await storage.leases!.store(lease, entry('late'))).toBe(false);
   });
+
+  test.each(['acquired', 'stored', 'released'] as const)(
+    'P12 a lease whose server never said that it was %s is given back, and delays nobody for its length',
+    async (what) => {
+      const proxy = await startProxy(server.port);
+      const mine = redisStorage({ url: `redis://127.0.0.1:${proxy.port}` }).open(testHost());
+      try {
+        await mine.write(at('up'), entry(1));
+        const lease = what === 'acquired' ? undefined : await take(mine, 60_000);
+        // The reply comes too late; a store does not even arrive.
+        if (what === 'stored') proxy.pause();
+        else proxy.delay(400);
+        if (!lease) await expect(mine.leases!.acquire(place, 60_000)).rejects.toThrow(/250 ms/);
+        else if (what === 'released') await mine.leases!.release(lease);
+        else await expect(mine.leases!.store(lease, entry('v'))).rejects.toThrow(/250 ms/);
+        if (what === 'acquired') expect((await other.leases!.acquire(place, 1)).kind).toBe('busy');
+        proxy.delay(0);
+        proxy.resume();
+        await until(
+          async () => (await other.leases!.acquire(place, 60_000)).kind !== 'busy',
+          'the lease is free',
+        );
+      } finally {
+        await mine.close();
+        await proxy.stop();
+      }
+    },
+  );
 
   test('released, it is free at once', async () => {
     await storage.leases!.release(await take(storage));

@@ -16,6 +16,7 @@ export class CircuitBreaker {
   #openUntil = 0;
   #openMs = OPEN_MS;
   #isProbing = false;
+  #succeededAt = -Infinity;
 
   constructor(readonly clock: Clock) {}
 
@@ -34,12 +35,18 @@ export class CircuitBreaker {
   }
 
   succeeded(): void {
+    this.#succeededAt = this.clock.monotonic();
     this.#failures = 0;
     this.#openMs = OPEN_MS;
     this.#isProbing = false;
   }
 
-  failed(): void {
+  /**
+   * @param startedAt when the call began, on the monotonic scale. Where another one has succeeded since, the storage is
+   * not away: one of its servers may be.
+   */
+  failed(startedAt: number): void {
+    if (this.#succeededAt > startedAt) return;
     this.#failures++;
     if (!this.isOpen) return;
     if (this.#isProbing) this.#openMs = Math.min(OPEN_MS_MAX, this.#openMs * 2);

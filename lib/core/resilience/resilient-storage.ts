@@ -22,13 +22,16 @@ import { resilientLeases } from './resilient-leases.js';
 
 /** Operations over many entries may take this many times longer than one on a single entry. */
 const WIDE_FACTOR = 20;
+/** Whether unconfirmed evictions concern what is about to be done. Asked only when there are any. */
+type Concern = () => boolean;
 /** How often unconfirmed evictions are tried again without a caller asking. */
 const REPLAY_EVERY_MS = 500;
 
 /**
  * A storage that may be slow or away, made safe to wait for (P12, P13): every operation has a deadline and passes a
- * circuit breaker; evictions that fail are journaled, in force here at once, and carried out before anything else is
- * let through again, so that no read sees what an unconfirmed eviction should have removed.
+ * circuit breaker; evictions that fail are journaled, in force here at once, and carried out before anything that they
+ * concern is let through again, so that no read sees what an unconfirmed eviction should have removed. What they do not
+ * concern goes on: it may be on another server, which answers.
  *
  * Operations still reject when they fail; what that means for the caller is decided in `CacheWriter.degrade`.
  */
@@ -54,13 +57,13 @@ export class ResilientStorage implements OpenStorage {
     if (inner.leases)
       this.leases = resilientLeases(
         inner.leases,
-        (during, work) => this.#guard(during, work),
+        (during, at, work) => this.#guard(during, this.#at(at), work),
         host.listener,
       );
   }
 
   async read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
-    const entry = await this.#guard('read', () => this.inner.read(at, options));
+    const entry = await this.#guard('read', this.#at(at), () => this.inner.read(at, options));
     return entry && this.#isEvicted(at, entry) ? undefined : entry;
   }
 
@@ -70,6 +73,7 @@ export class ResilientStorage implements OpenStorage {
   ): Promise<(StoredEntry | undefined)[]> {
     const entries = await this.#guard(
       'readMany',
+      this.#atAny(at),
       () => this.inner.readMany(at, options),
       WIDE_FACTOR,
     );
@@ -82,6 +86,7 @@ export class ResilientStorage implements OpenStorage {
   write(at: EntryAddress, entry: NewEntry, options?: WriteOptions): Promise<boolean> {
     return this.#orJournal(
       'write',
+      this.#at(at),
       () => this.inner.write(at, entry, options),
       () => this.#journal.addKey(at),
     );
@@ -94,6 +99,7 @@ export class ResilientStorage implements OpenStorage {
     const journal = (): void => items.forEach(([at]) => this.#journal.addKey(at));
     return this.#orJournal(
       'writeMany',
+      this.#atAny(items.map(([at]) => at)),
       () => this.inner.writeMany(items, options),
       journal,
       WIDE_FACTOR,
@@ -103,6 +109,7 @@ export class ResilientStorage implements OpenStorage {
   remove(at: EntryAddress): Promise<boolean> {
     return this.#orJournal(
       'remove',
+      this.#at(at),
       () => this.inner.remove(at),
       () => this.#journal.addKey(at),
     );
@@ -110,17 +117,19 @@ export class ResilientStorage implements OpenStorage {
 
   removeMany(at: readonly EntryAddress[]): Promise<number> {
     const journal = (): void => at.forEach((one) => this.#journal.addKey(one));
-    return this.#orJournal('removeMany', () => this.inner.removeMany(at), journal, WIDE_FACTOR);
+    const remove = (): Awaitable<number> => this.inner.removeMany(at);
+    return this.#orJournal('removeMany', this.#atAny(at), remove, journal, WIDE_FACTOR);
   }
 
   touch(at: EntryAddress, ttlMs: number): Promise<boolean> {
-    return this.#guard('touch', () => this.inner.touch(at, ttlMs));
+    return this.#guard('touch', this.#at(at), () => this.inner.touch(at, ttlMs));
   }
 
   /** The caller's function may take its time; the storage may not. */
   async change(at: EntryAddress, change: Change): Promise<ChangeResult> {
     const deadline = new PausableDeadline(this.host.clock, this.timeoutMs * 2, 'change');
     let ownError: { error: unknown } | undefined;
+    const startedAt = this.host.clock.monotonic();
     const timed: Change = async (current) => {
       deadline.pause();
       try {
@@ -137,7 +146,7 @@ export class ResilientStorage implements OpenStorage {
       const act = (): Promise<ChangeResult> =>
         deadline.race(Promise.resolve(this.inner.change(at, timed)));
       const result =
-        this.#journal.size > 0
+        this.#journal.size > 0 && this.#journal.concernsPlace(at)
           ? await this.#afterReplay('change', () => act, this.timeoutMs).then((start) => start())
           : await act();
       this.#breaker.succeeded();
@@ -149,17 +158,18 @@ export class ResilientStorage implements OpenStorage {
         this.#journal.addKey(at);
         this.#armReplay();
       }
-      throw this.#noteFailure(error);
+      throw this.#noteFailure(error, startedAt);
     }
   }
 
   increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
-    return this.#guard('increment', () => this.inner.increment(at, by, ttlMs));
+    return this.#guard('increment', this.#at(at), () => this.inner.increment(at, by, ttlMs));
   }
 
   evictScope(scope: ScopePath): Promise<number> {
     return this.#orJournal(
       'evictScope',
+      this.#in(scope),
       () => this.inner.evictScope(scope),
       () => this.#journal.addScope(scope),
       WIDE_FACTOR,
@@ -169,6 +179,7 @@ export class ResilientStorage implements OpenStorage {
   evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
     return this.#orJournal(
       'evictTags',
+      this.#in(scope),
       () => this.inner.evictTags(scope, tags),
       () => this.#journal.addTags(scope, tags),
       WIDE_FACTOR,
@@ -179,12 +190,14 @@ export class ResilientStorage implements OpenStorage {
   expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
     const journal = (): void =>
       tags ? this.#journal.addTags(scope, tags) : this.#journal.addScope(scope);
-    return this.#orJournal('expire', () => this.inner.expire(scope, tags), journal, WIDE_FACTOR);
+    const expire = (): Awaitable<number> => this.inner.expire(scope, tags);
+    return this.#orJournal('expire', this.#in(scope), expire, journal, WIDE_FACTOR);
   }
 
   clear(): Promise<void> {
     return this.#orJournal(
       'clear',
+      this.#in(GLOBAL_SCOPE),
       () => this.inner.clear(),
       () => this.#journal.addScope(GLOBAL_SCOPE),
       WIDE_FACTOR,
@@ -195,7 +208,7 @@ export class ResilientStorage implements OpenStorage {
     const lines = this.inner.list(scope, options)[Symbol.asyncIterator]();
     try {
       for (;;) {
-        const next = await this.#guard('list', () => lines.next(), WIDE_FACTOR);
+        const next = await this.#guard('list', this.#in(scope), () => lines.next(), WIDE_FACTOR);
         if (next.done) return;
         if (!this.#isEvicted(next.value.address, next.value.entry)) yield next.value;
       }
@@ -205,15 +218,17 @@ export class ResilientStorage implements OpenStorage {
   }
 
   count(scope: ScopePath): Promise<number> {
-    return this.#guard('count', () => this.inner.count(scope), WIDE_FACTOR);
+    return this.#guard('count', this.#in(scope), () => this.inner.count(scope), WIDE_FACTOR);
   }
 
   removeExpired(): Promise<number> {
-    return this.#guard('removeExpired', () => this.inner.removeExpired(), WIDE_FACTOR * 10);
+    const remove = (): Awaitable<number> => this.inner.removeExpired();
+    return this.#guard('removeExpired', this.#in(GLOBAL_SCOPE), remove, WIDE_FACTOR * 10);
   }
 
   removeIdle(scope: ScopePath, idleMs: number): Promise<number> {
-    return this.#guard('removeIdle', () => this.inner.removeIdle(scope, idleMs), WIDE_FACTOR * 10);
+    const remove = (): Awaitable<number> => this.inner.removeIdle(scope, idleMs);
+    return this.#guard('removeIdle', this.#in(scope), remove, WIDE_FACTOR * 10);
   }
 
   figures(): Readonly<Record<string, number>> {
@@ -252,14 +267,27 @@ export class ResilientStorage implements OpenStorage {
     );
   }
 
+  #at(at: EntryAddress): Concern {
+    return () => this.#journal.concernsPlace(at);
+  }
+
+  #atAny(at: readonly EntryAddress[]): Concern {
+    return () => at.some((one) => this.#journal.concernsPlace(one));
+  }
+
+  #in(scope: ScopePath): Concern {
+    return () => this.#journal.concernsScope(scope);
+  }
+
   async #orJournal<T>(
     during: string,
+    isConcerned: Concern,
     work: () => Awaitable<T>,
     journal: () => void,
     factor = 1,
   ): Promise<T> {
     try {
-      return await this.#guard(during, work, factor);
+      return await this.#guard(during, isConcerned, work, factor);
     } catch (error) {
       if (isStorageFault(error)) {
         journal();
@@ -269,18 +297,24 @@ export class ResilientStorage implements OpenStorage {
     }
   }
 
-  async #guard<T>(during: string, work: () => Awaitable<T>, factor = 1): Promise<T> {
+  async #guard<T>(
+    during: string,
+    isConcerned: Concern,
+    work: () => Awaitable<T>,
+    factor = 1,
+  ): Promise<T> {
     this.#breaker.admit(during);
     const ms = this.timeoutMs * factor;
+    const startedAt = this.host.clock.monotonic();
     try {
       const result =
-        this.#journal.size > 0
+        this.#journal.size > 0 && isConcerned()
           ? await this.#afterReplay(during, work, ms)
           : await this.#timed(during, work(), ms);
       this.#breaker.succeeded();
       return result;
     } catch (error) {
-      throw this.#noteFailure(error);
+      throw this.#noteFailure(error, startedAt);
     }
   }
 
@@ -291,7 +325,7 @@ export class ResilientStorage implements OpenStorage {
       : withDeadline(this.host.clock, ms, during, work);
   }
 
-  /** Nothing is let through before the journal is delivered, nor when its caller has given up waiting for that. */
+  /** Nothing that it concerns is let through before the journal is delivered, nor when its caller has given up waiting for that. */
   async #afterReplay<T>(during: string, work: () => Awaitable<T>, ms: number): Promise<T> {
     let isLate = false;
     const attempt = async (): Promise<T> => {
@@ -312,17 +346,21 @@ export class ResilientStorage implements OpenStorage {
   }
 
   async #replayNow(): Promise<void> {
+    let isOver = false;
+    const startedAt = this.host.clock.monotonic();
     try {
       const replayed = await withDeadline(
         this.host.clock,
         this.timeoutMs * 2,
         'replay',
-        this.#journal.replay(this.inner),
+        this.#journal.replay(this.inner, () => isOver),
       );
       this.#breaker.succeeded();
       this.#replayed += replayed;
     } catch (error) {
-      throw this.#noteFailure(error);
+      throw this.#noteFailure(error, startedAt);
+    } finally {
+      isOver = true;
     }
   }
 
@@ -345,8 +383,8 @@ export class ResilientStorage implements OpenStorage {
     );
   }
 
-  #noteFailure(error: unknown): unknown {
-    if (isStorageFault(error)) this.#breaker.failed();
+  #noteFailure(error: unknown, startedAt: number): unknown {
+    if (isStorageFault(error)) this.#breaker.failed(startedAt);
     else this.#breaker.succeeded();
     return error;
   }

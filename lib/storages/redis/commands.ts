@@ -1,8 +1,8 @@
-import { Command } from 'ioredis';
 import { StorageUnavailableError } from '../../core/errors.js';
 import type { Connection } from './connection.js';
-import { Deadlines } from './deadlines.js';
+import { Deadlines, type Deadline } from './deadlines.js';
 import { faultOf } from './faults.js';
+import { sendGuarded } from './guarded-command.js';
 import type { ScopeKeys } from './layout.js';
 import type { Script } from './lua.js';
 
@@ -68,7 +68,7 @@ export class Commands {
   /**
    * @throws StorageUnavailableError by rejecting, with the cause, at the latest at the deadline
    */
-  async send<T>(bucket: number, start: () => Promise<T>): Promise<T> {
+  async send<T>(bucket: number, start: (deadline: Deadline) => Promise<T>): Promise<T> {
     this.#underWay++;
     try {
       return await this.#withDeadline(bucket, start);
@@ -79,11 +79,13 @@ export class Commands {
 
   /** A script over keys of one slot (on a single server, of any), sent at once: its arguments are a batch already. */
   runBatch(script: Script, bucket: number, args: readonly Argument[]): Promise<unknown> {
-    return this.send(bucket, () =>
-      this.#evaluateAtOnce('evalsha', [script.sha, ...args], 'utf8').catch((error: unknown) => {
-        if (!startsWith(error, 'NOSCRIPT')) throw error;
-        return this.#evaluateAtOnce('eval', [script.text, ...args], 'utf8');
-      }),
+    return this.send(bucket, (deadline) =>
+      this.#evaluateAtOnce('evalsha', [script.sha, ...args], 'utf8', deadline).catch(
+        (error: unknown) => {
+          if (deadline.isOver || !startsWith(error, 'NOSCRIPT')) throw error;
+          return this.#evaluateAtOnce('eval', [script.text, ...args], 'utf8', deadline);
+        },
+      ),
     );
   }
 
@@ -93,11 +95,13 @@ export class Commands {
     args: readonly Argument[],
     replies: 'utf8' | null,
   ): Promise<unknown> {
-    return this.send(scope.bucket, () =>
-      this.#evaluate('evalsha', [script.sha, ...args], replies).catch((error: unknown) => {
-        if (!startsWith(error, 'NOSCRIPT')) throw error;
-        return this.#evaluate('eval', [script.text, ...args], replies);
-      }),
+    return this.send(scope.bucket, (deadline) =>
+      this.#evaluate('evalsha', [script.sha, ...args], replies, deadline).catch(
+        (error: unknown) => {
+          if (deadline.isOver || !startsWith(error, 'NOSCRIPT')) throw error;
+          return this.#evaluate('eval', [script.text, ...args], replies, deadline);
+        },
+      ),
     );
   }
 
@@ -105,10 +109,12 @@ export class Commands {
     name: 'eval' | 'evalsha',
     args: readonly Argument[],
     replies: 'utf8' | null,
+    deadline: Deadline,
   ): Promise<unknown> {
-    const { client, isCluster } = this.connection;
-    // Automatic pipelining would choose the server by the first argument, which here is no key.
-    if (isCluster) return this.#evaluateAtOnce(name, args, replies);
+    const { client, isCluster, isOwned } = this.connection;
+    // Automatic pipelining would choose the server by the first argument, which here is no key. A client that is not
+    // ours may have a queue for when it is not connected, out of which nothing must come late.
+    if (isCluster || !isOwned) return this.#evaluateAtOnce(name, args, replies, deadline);
     const send = client as unknown as Record<
       string,
       (...args: readonly Argument[]) => Promise<unknown>
@@ -119,16 +125,13 @@ export class Commands {
   #evaluateAtOnce(
     name: 'eval' | 'evalsha',
     args: readonly Argument[],
-    replyEncoding: 'utf8' | null,
+    replies: 'utf8' | null,
+    deadline: Deadline,
   ): Promise<unknown> {
-    const { client } = this.connection;
-    const { keyPrefix = '' } = client.options;
-    return client.sendCommand(
-      new Command(name, args as string[], { replyEncoding, keyPrefix }),
-    ) as Promise<unknown>;
+    return sendGuarded(this.connection.client, name, args as string[], replies, deadline);
   }
 
-  #withDeadline<T>(bucket: number, start: () => Promise<T>): Promise<T> {
+  #withDeadline<T>(bucket: number, start: (deadline: Deadline) => Promise<T>): Promise<T> {
     const { connection } = this;
     return new Promise<T>((resolve, reject) => {
       const deadline = this.#deadlines.begin(() => {
@@ -149,7 +152,7 @@ export class Commands {
       // Not sent at all once the deadline has passed: a late write could undo a later eviction.
       const go = (): void => {
         if (deadline.isOver) return;
-        if (connection.isUsable) start().then(succeed, fail);
+        if (connection.isUsable) start(deadline).then(succeed, fail);
         else fail(connection.notConnected());
       };
       if (connection.isUsable) go();

@@ -159,6 +159,8 @@ function connect(source: ResolvedRedisOptions['source'], timeoutMs: number): Cli
       clusterRetryStrategy: retryStrategy,
       slotsRefreshTimeout: 1000,
       slotsRefreshInterval: 1000,
+      // Some of its keys have moved, others not yet: a matter of milliseconds.
+      retryDelayOnTryAgain: 25,
       ...options,
       ...OURS,
       redisOptions: {

@@ -14,7 +14,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   CROSSSLOT: 'The server is a Cluster: give "cluster" (or a Cluster client).',
   MOVED: 'The server is a Cluster: give "cluster" (or a Cluster client).',
   ASK: 'The server is a Cluster: give "cluster" (or a Cluster client).',
-  TRYAGAIN: 'The slot is being moved to another server.',
+  TRYAGAIN: 'The slot is being moved to another server; it will be served when that is done.',
   WRONGTYPE:
     'A key of this cache holds something that it did not write. Choose another "prefix", or remove that key.',
   NOREPLICAS:
@@ -28,12 +28,19 @@ const REMEDIES: Readonly<Record<string, string>> = {
 export function faultOf(error: unknown): CacheError {
   if (error instanceof CacheError) return error;
   const text = error instanceof Error ? error.message : String(error);
-  const word = /\b[A-Z]{3,}\b/.exec(text)?.[0] ?? '';
+  const word = wordOf(text);
   const remedy = Object.hasOwn(REMEDIES, word) ? ` ${REMEDIES[word]}` : '';
   // The client's error carries the command, and with it the value: only its text goes on.
   return new StorageUnavailableError(`Redis: ${shortened(text).replace(/\.$/, '')}.${remedy}`, {
     cause: withoutCommand(error, text),
   });
+}
+
+function wordOf(text: string): string {
+  // A script met a key that had moved already; a command was sent back and forth until the client had enough.
+  if (text.includes('non local key') || text.startsWith('Too many Cluster redirections'))
+    return 'TRYAGAIN';
+  return /\b[A-Z]{3,}\b/.exec(text)?.[0] ?? '';
 }
 
 function withoutCommand(error: unknown, text: string): Error {

@@ -9,7 +9,7 @@ export interface Script {
 /**
  * Every script on one entry takes KEYS: entry, lease, then the nodes from the global one to the entry's own.
  * ARGV[1] is the base of the bucket's keys. Further keys that a script derives have the same hash tag, so they
- * lie in the same slot; during a slot migration they may seem missing, which can only cause misses (P8).
+ * lie in the same slot; where that slot is being moved and one of them has gone ahead, the server ends the script: a fault.
  *
  * A node is `epoch:fence;parent epoch;stale fence`. An entry is `E`, a u16 length, `epoch:fence,…|tag,…|stamp|fences`
  * (from the global node down) and an envelope; a key of another type is somebody else's, so no entry. It is alive while all its epochs are current and, where a fence has

@@ -5,7 +5,6 @@ import type {
   Change,
   ChangeResult,
   EntryAddress,
-  Leases,
   ListedEntry,
   ListOptions,
   OpenStorage,
@@ -29,7 +28,7 @@ export class OpenRedis implements OpenStorage {
   readonly type = 'redis';
   readonly holds = 'bytes';
   readonly keepsDeadlines = true;
-  readonly leases: Leases;
+  readonly leases: RedisLeases;
   readonly #commands: Commands;
   readonly #clock: ServerClock;
   readonly #layout: Layout;
@@ -182,6 +181,7 @@ export class OpenRedis implements OpenStorage {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#reclaim.close();
+    this.leases.close();
     await Promise.all(this.#renewals);
     this.#deafen();
     await this.release();

@@ -12,6 +12,11 @@ import type { Writer } from './writer.js';
 /** Between questions of a process that waits for another's load; jittered, so that waiters do not ask in step. */
 const POLL_MS = { first: 10, most: 50 } as const;
 
+/** After a lease was lost track of, its return is tried first after so long, then in growing steps up to the longest. */
+const TAKE_BACK_MS = { first: 100, most: 1_000 } as const;
+/** Returns under way at most; beyond, a lease runs out by itself. */
+const TAKE_BACKS_MAX = 256;
+
 class RedisLease implements Lease {
   constructor(
     readonly at: EntryAddress,
@@ -22,6 +27,10 @@ class RedisLease implements Lease {
 
 /** Leases on the server, bound to the epochs that were current when they were taken. */
 export class RedisLeases implements Leases {
+  /** Tokens being given back in the background; empty when idle. */
+  readonly #returning = new Set<string>();
+  #isClosed = false;
+
   constructor(
     readonly host: StorageHost,
     readonly commands: Commands,
@@ -40,14 +49,19 @@ export class RedisLeases implements Leases {
 
   async store(lease: Lease, entry: NewEntry): Promise<boolean> {
     const { place, token } = lease as RedisLease;
-    return this.writer.write(place, entry, { mode: 's', expected: token });
+    try {
+      return await this.writer.write(place, entry, { mode: 's', expected: token });
+    } catch (error) {
+      this.#takeBack(lease);
+      throw error;
+    }
   }
 
   async release(lease: Lease): Promise<void> {
     try {
       await this.#renew(lease, 0);
     } catch (error) {
-      // It will run out by itself.
+      this.#takeBack(lease);
       const { key, scope } = lease.at;
       this.host.listener.onFault?.({ during: 'release', storage: 'redis', error, key, scope });
     }
@@ -55,6 +69,11 @@ export class RedisLeases implements Leases {
 
   async renew(lease: Lease, leaseMs: number): Promise<boolean> {
     return this.#renew(lease, Math.max(1, Math.ceil(leaseMs)));
+  }
+
+  /** What is still held then runs out by itself. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   async #renew(lease: Lease, leaseMs: number): Promise<boolean> {
@@ -76,13 +95,38 @@ export class RedisLeases implements Leases {
       this.clock.now(),
       mode,
     ];
-    const reply = await this.commands.runForBytes(ACQUIRE, place.scope, place.keys, args);
+    const reply = await this.commands
+      .runForBytes(ACQUIRE, place.scope, place.keys, args)
+      .catch((error: unknown) => {
+        this.#takeBack(new RedisLease(place.at, place, token));
+        throw error;
+      });
     const [kind, bytes, old] = reply as [Buffer, Buffer | null, Buffer];
     const entry = this.#entryIn(place, bytes, old.length > 0);
     if (kind[0] === HIT) return entry && { kind: 'hit', entry };
     if (kind[0] === LEASED)
       return { kind: 'leased', lease: new RedisLease(place.at, place, token), stale: entry };
     return { kind: 'busy', stale: entry, changed: this.#waiter() };
+  }
+
+  /**
+   * The server may have given the lease although its answer never came, or keep it although it was given back: everybody
+   * would wait for a load that nobody makes. Goes on until the server has answered.
+   */
+  #takeBack(lease: Lease): void {
+    const { token } = lease as RedisLease;
+    if (this.#returning.has(token) || this.#returning.size >= TAKE_BACKS_MAX) return;
+    this.#returning.add(token);
+    const attempt = (pauseMs: number): void => {
+      this.host.clock.after(pauseMs, () => {
+        if (this.#isClosed) return;
+        this.#renew(lease, 0).then(
+          () => this.#returning.delete(token),
+          () => attempt(Math.min(TAKE_BACK_MS.most, 2 * pauseMs)),
+        );
+      });
+    };
+    attempt(TAKE_BACK_MS.first);
   }
 
   #entryIn(place: Place, bytes: Buffer | null, isStale: boolean): StoredEntry | undefined {

@@ -29,8 +29,8 @@ export interface ServerGroup {
   stop(): Promise<void>;
 }
 
-/** Three masters and three replicas, in step. A dead master is replaced after about 3 s. */
-export async function startRedisCluster(): Promise<ServerGroup> {
+/** Three masters and three replicas (or none), in step. A dead master is replaced after about 3 s. */
+export async function startRedisCluster(replicas: 0 | 1 = 1): Promise<ServerGroup> {
   const args = [
     '--cluster-enabled',
     'yes',
@@ -39,14 +39,19 @@ export async function startRedisCluster(): Promise<ServerGroup> {
     '--cluster-node-timeout',
     '1500',
   ];
-  const group = await startGroup(6, [...args, '--repl-diskless-sync-delay', '0']);
+  const group = await startGroup(replicas === 0 ? 3 : 6, [
+    ...args,
+    '--repl-diskless-sync-delay',
+    '0',
+  ]);
   try {
     const nodes = group.ports.map((port) => `127.0.0.1:${port}`);
     await run(
       'redis-cli',
-      ['--cluster', 'create', ...nodes, '--cluster-replicas', '1', '--cluster-yes'],
+      ['--cluster', 'create', ...nodes, '--cluster-replicas', String(replicas), '--cluster-yes'],
       { timeout: 30_000 },
     );
+    if (replicas === 0) return group;
     // Without data a replica never stands for election, and the Cluster would stay down.
     await Promise.all(
       group.ports.map((port) => until(() => isInStep(port), `the node on ${port} is in step`)),

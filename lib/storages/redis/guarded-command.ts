@@ -1,0 +1,52 @@
+import { Command, type Cluster, type Redis } from 'ioredis';
+import type { Deadline } from './deadlines.js';
+
+/** What a client still holds back when it was given up goes out as this: every place in its queue must get an answer. */
+const NOTHING = '*1\r\n$4\r\nPING\r\n';
+
+/** Answers after which a command surely did nothing, so that the client may send it once more. */
+const REDIRECTIONS = ['MOVED', 'ASK', 'TRYAGAIN'];
+
+/**
+ * A command that does nothing any more once its deadline is over. A client may hold one back for long: in the queue of a
+ * connection that is not ready yet, or between two attempts when a slot of a Cluster moves. Carried out after a later
+ * eviction, it would bring an old value back.
+ */
+class GuardedCommand extends Command {
+  constructor(
+    name: string,
+    args: string[],
+    options: ConstructorParameters<typeof Command>[2],
+    readonly deadline: Deadline,
+  ) {
+    super(name, args, options);
+  }
+
+  override toWritable(socket: object): string | Buffer {
+    return this.deadline.isOver ? NOTHING : super.toWritable(socket);
+  }
+}
+
+/** Sends it now, past automatic pipelining, and not twice, unless the server said that it had done nothing. */
+export function sendGuarded(
+  client: Redis | Cluster,
+  name: string,
+  args: string[],
+  replyEncoding: 'utf8' | null,
+  deadline: Deadline,
+): Promise<unknown> {
+  const { keyPrefix = '' } = client.options;
+  const command = new GuardedCommand(name, args, { replyEncoding, keyPrefix }, deadline);
+  const giveUp = command.reject;
+  const sent = client.sendCommand(command) as Promise<unknown>;
+  if (client.isCluster) {
+    // The client has put its own retries here, which come after a lost connection as well.
+    const retry = command.reject;
+    command.reject = (error) =>
+      (REDIRECTIONS.some((word) => error.message.startsWith(word)) ? retry : giveUp).call(
+        command,
+        error,
+      );
+  }
+  return sent;
+}
