@@ -33,7 +33,8 @@ export class Connection {
   readonly isOwned: boolean;
   readonly isCluster: boolean;
   readonly #listeners = new Set<ConnectionListener>();
-  readonly #timeouts = new Map<number, number>();
+  /** Time-outs in a row, by server; empty while all answer. */
+  readonly #timeouts = new Map<string, number>();
   #waiting: (() => void)[] = [];
   #isStarting = true;
   /** Why the latest attempt to connect failed; of a client that was handed in, its owner hears. */
@@ -82,16 +83,17 @@ export class Connection {
   }
 
   noteSuccess(bucket: number): void {
-    if (this.#timeouts.size > 0) this.#timeouts.delete(bucket);
+    if (this.#timeouts.size > 0) this.#timeouts.delete(this.#masterOf(bucket));
   }
 
   /** After lost bytes a client may wait for ever on a connection that looks healthy: several time-outs in a row end it. */
   noteTimeout(bucket: number): void {
-    const count = (this.#timeouts.get(bucket) ?? 0) + 1;
-    this.#timeouts.set(bucket, count);
+    const master = this.#masterOf(bucket);
+    const count = (this.#timeouts.get(master) ?? 0) + 1;
+    this.#timeouts.set(master, count);
     if (!this.isOwned || count < this.options.reconnectAfterTimeouts) return;
-    this.#timeouts.clear();
-    const server = this.#serverOf(bucket);
+    this.#timeouts.delete(master);
+    const server = this.#serverAt(master);
     if (server) cut(server);
   }
 
@@ -139,10 +141,16 @@ export class Connection {
     return this.client instanceof Redis ? [this.client] : this.client.nodes('all');
   }
 
-  #serverOf(bucket: number): Redis | undefined {
-    if (this.client instanceof Redis) return this.client;
+  /** `host:port` of the server that the bucket's slot is on, as far as the client knows; `''` where there is only one. */
+  #masterOf(bucket: number): string {
+    if (this.client instanceof Redis) return '';
     this.#tags ??= bucketTags();
-    const [master] = this.client.slots[slotOf(this.#tags[bucket]!)] ?? [];
+    const [master = ''] = this.client.slots[slotOf(this.#tags[bucket]!)] ?? [];
+    return master;
+  }
+
+  #serverAt(master: string): Redis | undefined {
+    if (this.client instanceof Redis) return this.client;
     return this.client
       .nodes('all')
       .find(({ options }) => `${options.host}:${options.port}` === master);

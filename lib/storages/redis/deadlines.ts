@@ -37,7 +37,8 @@ export class Deadlines {
   }
 
   #arm(delayMs: number): void {
-    this.#timer = setTimeout(() => this.#expireDue(), Math.ceil(delayMs));
+    // Answers that have arrived come first: a process that was busy itself must not blame the server.
+    this.#timer = setTimeout(() => setImmediate(() => this.#expireDue()), Math.ceil(delayMs));
     this.#timer.unref();
   }
 

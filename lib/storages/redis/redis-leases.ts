@@ -13,7 +13,7 @@ import type { Writer } from './writer.js';
 const POLL_MS = { first: 10, most: 50 } as const;
 
 /** After a lease was lost track of, its return is tried first after so long, then in growing steps up to the longest. */
-const TAKE_BACK_MS = { first: 100, most: 1_000 } as const;
+const TAKE_BACK_MS = { first: 50, most: 250 } as const;
 /** Returns under way at most; beyond, a lease runs out by itself. */
 const TAKE_BACKS_MAX = 256;
 
