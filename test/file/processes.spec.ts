@@ -42,6 +42,15 @@ describe('several processes on one folder', () => {
     expect(readdirSync(store.parts.layout.owners)).toEqual([store.parts.owners.me.id]);
   }, 60_000);
 
+  it("S3 P5 four processes that change each other's keys: no write and no removal is undone by what was read before it", async () => {
+    const ids = ['1', '2', '3', '4'];
+    const workers = ids.map((id) =>
+      runWorker(lib, ['meddle', directory, id, ids.filter((one) => one !== id).join(), '150']),
+    );
+    for (const { lines, stderr } of await Promise.all(workers))
+      expect({ lines, stderr }).toEqual({ lines: [{ older: 0, faults: 0 }], stderr: '' });
+  }, 60_000);
+
   it('P8 a slot of a killed process is taken over, one of a living process is respected', async () => {
     const store = folder.store({ lockTimeout: '300ms' });
     const holder = startWorker(lib, ['hold', directory, 'k']);

@@ -193,6 +193,15 @@ export async function unlinkIfThere(path: string): Promise<boolean> {
   }
 }
 
+/** Another name for a file, unless the name is taken. */
+export async function linkIfFree(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST', 'ENOENT')) throw error;
+  }
+}
+
 /** Makes a folder. `false`: something of that name is there already. */
 export async function makeFolderIfMissing(
   path: string,

@@ -3,7 +3,7 @@ import type { NewEntry } from '../../core/entry.js';
 import { CacheError } from '../../core/errors.js';
 import type { EnvelopeTimes } from '../../core/envelope.js';
 import type { EntryAddress, StorageHost } from '../../core/storage.js';
-import { closeNow, hasCode, isReplaced, patch, readWhole, rename, unlinkIfThere } from './disk.js';
+import { hasCode, linkIfFree, patch, readWhole, rename, unlinkIfThere } from './disk.js';
 import {
   decodeEntry,
   decodeHead,
@@ -21,7 +21,10 @@ import type { Folders } from './folders.js';
 import type { KeyGate } from './key-gate.js';
 import type { Quarantine } from './quarantine.js';
 
-/** Reads, publishes and removes single entries. Everything that changes one runs inside {@link EntryFiles.alone}. */
+/**
+ * Reads, publishes and removes single entries. Everything that changes one runs inside {@link EntryFiles.alone}, except
+ * plain writes and removals ({@link SlotlessWrites}).
+ */
 export class EntryFiles {
   constructor(
     readonly host: StorageHost,
@@ -41,7 +44,7 @@ export class EntryFiles {
   async read(at: EntryAddress, place: Place): Promise<FileEntry | undefined> {
     const bytes = await readWhole(place.path);
     if (bytes === undefined) return undefined;
-    const file = this.#decode(at, bytes);
+    const file = this.decode(at, bytes);
     if (file !== 'damaged') return file;
     // A life being renewed just now looks damaged for an instant. With the key to ourselves it does not.
     return this.alone(place, () => this.readAlone(at, place));
@@ -51,14 +54,14 @@ export class EntryFiles {
   async readAlone(at: EntryAddress, place: Place): Promise<FileEntry | undefined> {
     const bytes = await readWhole(place.path);
     if (bytes === undefined) return undefined;
-    const file = this.#decode(at, bytes);
+    const file = this.decode(at, bytes);
     if (file !== 'damaged') return file;
-    await this.quarantine.setAside(
+    const moved = await this.quarantine.setAside(
       place.path,
       'it is damaged, of a newer version, or not the entry that belongs there',
       at,
     );
-    return undefined;
+    return moved === undefined ? undefined : this.#putBackIfGood(at, place, moved);
   }
 
   /** A file that a walk came across, whatever its key; `undefined` for one that belongs elsewhere. */
@@ -98,32 +101,6 @@ export class EntryFiles {
   }
 
   /**
-   * Replaces the entry, whatever it is, which voids leases: they know what they were taken on. `false`: the scope was evicted
-   * meanwhile.
-   *
-   * Without the key's slot, which would cost a third more, as long as nobody else has it. Whoever had it may have read the
-   * old entry and be about to replace or remove the new one. That shows afterwards: either the slot is still taken, or the
-   * new file has lost its name. Then it is written again, after them, with the slot.
-   */
-  async put(place: Place, bytes: Uint8Array): Promise<boolean> {
-    if (!this.folders.like.showsReplaced) return this.publish(place, bytes);
-    const opening = this.folders.openTemp(place.folder, bytes);
-    opening.catch(() => undefined); // awaited below, but perhaps not before it fails
-    const outcome = await this.gate.turn(place.slot, async () => {
-      const { path, fd } = await opening;
-      try {
-        return await this.#commitUnlessContested(place, path, fd);
-      } catch (error) {
-        await unlinkIfThere(path);
-        throw error;
-      } finally {
-        closeNow(fd);
-      }
-    });
-    return outcome === 'contested' ? this.publish(place, bytes) : outcome;
-  }
-
-  /**
    * Replaces the entry with the key held. The file is written while waiting for the key.
    * `check` may refuse at the last moment; `atEnd` comes after all else; both with the key held. `false`: `check` refused,
    * or the scope was evicted meanwhile.
@@ -138,7 +115,7 @@ export class EntryFiles {
     creating.catch(() => undefined); // awaited below, but perhaps not before it fails
     try {
       return await this.alone(place, async () => {
-        const isPublished = await this.#commit(place, await creating, check);
+        const isPublished = await this.commit(place, await creating, check);
         await atEnd?.();
         return isPublished;
       });
@@ -152,17 +129,18 @@ export class EntryFiles {
   async publishAlone(place: Place, bytes: Uint8Array): Promise<boolean> {
     const temp = await this.folders.createTemp(place.folder, bytes);
     try {
-      return await this.#commit(place, temp);
+      return await this.commit(place, temp);
     } catch (error) {
       await unlinkIfThere(temp);
       throw error;
     }
   }
 
-  /** Removes the entry and voids the lease; for those who have the key to themselves. */
-  async removeAlone(place: Place): Promise<void> {
-    await Promise.all([unlinkIfThere(place.path), unlinkIfThere(place.lease)]);
+  /** Removes the entry and voids the lease; for those who have the key to themselves. `true`: there was an entry. */
+  async removeAlone(place: Place): Promise<boolean> {
+    const [wasThere] = await Promise.all([unlinkIfThere(place.path), unlinkIfThere(place.lease)]);
     await this.folders.sync(place.folder);
+    return wasThere;
   }
 
   /** Removes the entry if it is still as `condition` wants it. */
@@ -197,7 +175,7 @@ export class EntryFiles {
    * The temporary file lies in the scope's folder. When that was evicted, the file went with it and renaming it fails:
    * nothing that was begun before an eviction appears after it.
    */
-  async #commit(place: Place, temp: string, check?: () => Promise<boolean>): Promise<boolean> {
+  async commit(place: Place, temp: string, check?: () => Promise<boolean>): Promise<boolean> {
     if (check && !(await check())) {
       await unlinkIfThere(temp);
       return false;
@@ -212,21 +190,8 @@ export class EntryFiles {
     return true;
   }
 
-  async #commitUnlessContested(
-    place: Place,
-    temp: string,
-    fd: number,
-  ): Promise<boolean | 'contested'> {
-    if (this.gate.isTaken(place.slot)) {
-      await unlinkIfThere(temp);
-      return 'contested';
-    }
-    if (!(await this.#commit(place, temp))) return false;
-    // In this order: a slot that is free now was given back before the look at the file.
-    return this.gate.isTaken(place.slot) || isReplaced(fd) ? 'contested' : true;
-  }
-
-  #decode(at: EntryAddress, bytes: Uint8Array | 'foreign'): FileEntry | undefined | 'damaged' {
+  /** What a file at this place says; `undefined` for what cannot be opened, which is reported. */
+  decode(at: EntryAddress, bytes: Uint8Array | 'foreign'): FileEntry | undefined | 'damaged' {
     if (bytes === 'foreign') return 'damaged';
     try {
       const file = decodeEntry(this.sealer, bytes, at);
@@ -237,6 +202,19 @@ export class EntryFiles {
       this.#report(error, at);
       return undefined;
     }
+  }
+
+  /** A write without slot may have come between reading the file and moving it away. */
+  async #putBackIfGood(
+    at: EntryAddress,
+    place: Place,
+    moved: string,
+  ): Promise<FileEntry | undefined> {
+    const bytes = await readWhole(moved);
+    const file = bytes === undefined ? 'damaged' : this.decode(at, bytes);
+    if (file === 'damaged') return undefined;
+    await linkIfFree(moved, place.path);
+    return file;
   }
 
   #opened(bytes: Uint8Array): FileEntry | undefined {

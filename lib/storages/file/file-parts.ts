@@ -11,6 +11,7 @@ import { KeyGate } from './key-gate.js';
 import { Owners } from './owners.js';
 import { Quarantine } from './quarantine.js';
 import { isOnLocalDisk, prepareFolders } from './safe-folder.js';
+import { SlotlessWrites } from './slotless-writes.js';
 import { Slots } from './slots.js';
 import { Sweeper } from './sweeper.js';
 import { Trash } from './trash.js';
@@ -24,6 +25,7 @@ export class FileParts {
   readonly usage: Usage;
   readonly gate: KeyGate;
   readonly files: EntryFiles;
+  readonly slotless: SlotlessWrites;
   readonly trash: Trash;
   readonly subtree: FileSubtree;
   readonly leases: FileLeases;
@@ -66,6 +68,7 @@ export class FileParts {
     );
     const sealer = new EntrySealer(host, settings.encryption);
     this.files = new EntryFiles(host, sealer, this.layout, folders, this.gate, this.quarantine);
+    this.slotless = new SlotlessWrites(this.files);
     this.trash = new Trash(this.layout, this.owners, folders, fault);
     this.subtree = new FileSubtree(host, this.layout, this.files, this.trash, this.usage);
     this.leases = new FileLeases(host, this.files, this.owners, (place, bytes) =>

@@ -56,11 +56,11 @@ export class FileStore implements OpenStorage {
 
   async write(at: EntryAddress, entry: NewEntry): Promise<boolean> {
     this.#checkOpen();
-    const { files, layout } = this.parts;
+    const { files, layout, slotless } = this.parts;
     const bytes = files.encode(at, entry);
     const place = layout.placeOf(at);
     // `false` is a scope evicted in the same moment, right after this write: for the caller it was written.
-    if (await files.put(place, bytes)) await this.parts.noteWritten(place, bytes);
+    if (await slotless.put(place, bytes)) await this.parts.noteWritten(place, bytes);
     return true;
   }
 
@@ -70,13 +70,9 @@ export class FileStore implements OpenStorage {
 
   async remove(at: EntryAddress): Promise<boolean> {
     this.#checkOpen();
-    const { files, layout, usage } = this.parts;
+    const { slotless, layout, usage } = this.parts;
     const place = layout.placeOf(at);
-    const file = await files.alone(place, async () => {
-      const there = await files.readAlone(at, place);
-      await files.removeAlone(place);
-      return there;
-    });
+    const file = await slotless.remove(at, place);
     usage.removed(place.path);
     const wasLive = file !== undefined && this.#isLive(file);
     if (file) this.host.listener.onRemoval?.(wasLive ? 'deleted' : 'expired', 1, at.key, at.scope);

@@ -25,13 +25,13 @@ export class Quarantine {
     return this.#count;
   }
 
-  /** Moves the file (a link itself, not what it points to) out of the way and reports it. */
-  async setAside(path: string, why: string, at?: EntryAddress): Promise<void> {
+  /** Moves the file (a link itself, not what it points to) out of the way and reports it. Resolves to where it is then. */
+  async setAside(path: string, why: string, at?: EntryAddress): Promise<string | undefined> {
     const target = join(this.layout.corrupt, `${this.#next++ % FILES_MAX}.corrupt`);
     try {
       await rename(path, target);
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return;
+      if (hasCode(error, 'ENOENT')) return undefined;
       // Where nothing can be moved, the file stays and is a miss each time; that is reported as well.
       this.#report(
         new SerializationError(
@@ -40,7 +40,7 @@ export class Quarantine {
         ),
         at,
       );
-      return;
+      return undefined;
     }
     this.#count++;
     this.#report(
@@ -49,6 +49,7 @@ export class Quarantine {
       ),
       at,
     );
+    return target;
   }
 
   #report(error: SerializationError, at: EntryAddress | undefined): void {

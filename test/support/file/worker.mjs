@@ -75,6 +75,33 @@ const commands = {
     await store.close();
     say({ torn, faults: faults.length });
   },
+  /**
+   * Writes and removes one key of its own, while changing those of the others from what is there. Whoever has resolved a
+   * write must find nothing older, and after a removal nothing at all.
+   */
+  async meddle(directory, id, others, rounds) {
+    const store = fileStorage({ directory }).open(host);
+    let older = 0;
+    let isOver = false;
+    const meddling = others.split(',').map(async (other) => {
+      while (!isOver)
+        await store.change(at(`of-${other}`), (current) =>
+          current ? { write: entry({ ...current.value, by: id }) } : { keep: true },
+        );
+    });
+    for (let round = 0; round < Number(rounds); round++) {
+      await store.write(at(`of-${id}`), entry({ round }));
+      if ((await store.read(at(`of-${id}`)))?.value.round !== round) older++;
+      if (round % 3 === 0) {
+        await store.remove(at(`of-${id}`));
+        if (await store.read(at(`of-${id}`))) older++;
+      }
+    }
+    isOver = true;
+    await Promise.all(meddling);
+    await store.close();
+    say({ older, faults: faults.length });
+  },
   async hold(directory, key) {
     const store = fileStorage({ directory }).open(host);
     await store.parts.gate.slots.acquire(store.parts.layout.placeOf(at(key)).slot);
