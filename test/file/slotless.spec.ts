@@ -87,6 +87,7 @@ describe('S3 P5 a write takes no slot', () => {
     const key = takesKey(putOld);
     around(key.take, async () => void setTimeout(() => void key.finish(), 30));
     await mine.write(K, entry('new'));
+    await theirs.parts.gate.whenIdle();
     expect((await theirs.read(K))?.value).toBe('new');
   });
 
