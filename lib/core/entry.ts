@@ -26,12 +26,22 @@ export interface NewEntry {
   readonly value: unknown;
   /** Above 0; `Infinity`: forever. */
   readonly ttlMs: number;
+  /**
+   * What is left of `ttlMs`, for an entry that comes back from a snapshot; above 0, at most `ttlMs`. Default: all of it.
+   * A sliding one has this to be read in, and `ttlMs` again from then on.
+   */
+  readonly remainingMs?: number;
   /** How long after `ttlMs` the entry may still be served stale. 0: not at all. */
   readonly graceMs: number;
   /** A read restores `ttlMs`. */
   readonly sliding: boolean;
   readonly tags: readonly string[];
   readonly loadMs?: number;
+}
+
+/** When the life of an entry taken at `now` began: such that what is left of it ends when it should. */
+export function startOf({ ttlMs, remainingMs }: NewEntry, now: number): number {
+  return remainingMs === undefined || ttlMs === Infinity ? now : now - (ttlMs - remainingMs);
 }
 
 /** The one rule of expiry: a hit at `ttl - 1 ms`, none at `ttl` (P7). */

@@ -1,5 +1,5 @@
 import { decodeEnvelope, encodeEnvelope, PAYLOAD, type Envelope } from './envelope.js';
-import { isFresh, isUsable, type NewEntry, type StoredEntry } from './entry.js';
+import { isFresh, isUsable, startOf, type NewEntry, type StoredEntry } from './entry.js';
 import { describe, InvalidOptionsError, UnsupportedError } from './errors.js';
 import { KeyLocks } from './key-locks.js';
 import { GLOBAL_SCOPE, type ScopePath } from './scope.js';
@@ -319,7 +319,7 @@ export class EpochStorage implements OpenStorage {
         encoding: PAYLOAD.plain,
         scope: at.scope.id,
         key: at.key,
-        storedAt: this.host.clock.now(),
+        storedAt: startOf(entry, this.host.clock.now()),
         ttlMs,
         graceMs,
         sliding,

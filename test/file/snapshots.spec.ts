@@ -16,6 +16,9 @@ import {
   writeSnapshot,
 } from 'nestjs-scoped-cache/file';
 import { ManualClock } from 'nestjs-scoped-cache/testing';
+import { EpochStorage } from '../../lib/core/epoch-storage.js';
+import type { OpenStorage } from '../../lib/core/storage.js';
+import { mapStorage } from '../../lib/testing/map-storage.js';
 import {
   at,
   busyStretches,
@@ -82,6 +85,29 @@ describe('dump and restore', () => {
       freshUntil: Infinity,
     });
     expect(await next.store.count(scope())).toBe(2);
+  });
+
+  it('RC-08 UD-24 a sliding entry has what was left of its life to be read in, and all of it from then on', async () => {
+    const { store, snapshots } = fresh();
+    await store.write(at('read'), entry(1, { ttlMs: 60_000, sliding: true }));
+    await store.write(at('unread'), entry(2, { ttlMs: 60_000, sliding: true }));
+    await snapshots.dump();
+    clock.advance(50_000);
+    const places = [
+      fresh().store,
+      folder.store({}, host) as OpenStorage,
+      new EpochStorage(mapStorage(), host),
+    ];
+    for (const next of places)
+      expect(await new Snapshots(next, host, { file }).restore()).toMatchObject({ restored: 2 });
+    clock.advance(9_999);
+    for (const next of places) expect((await next.read(at('read')))?.value).toBe(1);
+    clock.advance(1);
+    for (const next of places) expect(await next.read(at('unread'))).toBeUndefined();
+    clock.advance(59_998);
+    for (const next of places) expect((await next.read(at('read'), { peek: true }))?.value).toBe(1);
+    clock.advance(1);
+    for (const next of places) expect(await next.read(at('read'))).toBeUndefined();
   });
 
   it('SC-25 no snapshot: the cache starts empty and says so', async () => {

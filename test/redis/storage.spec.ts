@@ -75,6 +75,16 @@ describe('one server', () => {
     );
   });
 
+  test('S1 an entry that comes back from a snapshot has what was left of its life, and all of it once it is read', async () => {
+    const restored = { ttlMs: 60_000, remainingMs: 300, sliding: true };
+    await storage.write(at('read'), entry(1, restored));
+    await storage.write(at('unread'), entry(1, restored));
+    expect(await other.read(at('read'))).toMatchObject({ value: 1, ttlMs: 60_000 });
+    await sleep(310);
+    expect(await other.read(at('unread'))).toBeUndefined();
+    expect(await other.read(at('read'), { peek: true })).toMatchObject({ value: 1 });
+  });
+
   test('S1 within its grace an entry is stale, listed nowhere and not counted', async () => {
     await storage.write(at('k'), entry(1, { ttlMs: 100, graceMs: 5000 }));
     await sleep(120);

@@ -5,7 +5,7 @@ import {
   type EnvelopeTimes,
 } from '../../core/envelope.js';
 import type { EntrySealer } from '../../core/entry-sealer.js';
-import type { NewEntry, StoredEntry } from '../../core/entry.js';
+import { startOf, type NewEntry, type StoredEntry } from '../../core/entry.js';
 import type { EntryAddress, StorageHost } from '../../core/storage.js';
 
 /**
@@ -62,8 +62,8 @@ function withUse(envelope: Uint8Array, usedAt: number): Uint8Array {
 }
 
 /** A life of the entry's length, from now. */
-export function timesFrom(now: number, entry: Pick<NewEntry, 'ttlMs' | 'graceMs'>): EnvelopeTimes {
-  return { storedAt: now, ttlMs: entry.ttlMs, graceMs: entry.graceMs };
+export function timesFrom(now: number, entry: NewEntry): EnvelopeTimes {
+  return { storedAt: startOf(entry, now), ttlMs: entry.ttlMs, graceMs: entry.graceMs };
 }
 
 /**

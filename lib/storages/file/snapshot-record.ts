@@ -65,8 +65,9 @@ function outcomeOf(host: StorageHost, envelope: Envelope): RecordOutcome {
     const value = serializer.deserialize(envelope.payload);
     const entry = {
       value: admit ? admit(value, key) : value,
+      ttlMs: envelope.ttlMs,
       // A clock that was set back must not make lives longer than they were given.
-      ttlMs: Math.min(leftMs, envelope.ttlMs),
+      remainingMs: Math.min(leftMs, envelope.ttlMs),
       graceMs,
       sliding,
       tags,

@@ -54,8 +54,9 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
     this.storedAt = this.usedAt = this.placedAt = now;
     this.ttlMs = entry.ttlMs;
     this.graceMs = entry.graceMs;
-    this.freshUntil = earlier(now + entry.ttlMs, latestEnd);
-    this.staleUntil = earlier(now + entry.ttlMs + entry.graceMs, latestEnd);
+    const end = now + (entry.remainingMs ?? entry.ttlMs);
+    this.freshUntil = earlier(end, latestEnd);
+    this.staleUntil = earlier(end + entry.graceMs, latestEnd);
   }
 
   /** Ends when `other` does: for a new value under an old expiry. */

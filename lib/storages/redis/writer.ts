@@ -1,7 +1,7 @@
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import { StorageUnavailableError } from '../../core/errors.js';
 import { sleep } from '../../core/clock.js';
-import { isFresh } from '../../core/entry.js';
+import { isFresh, startOf } from '../../core/entry.js';
 import type { Change, ChangeResult, StorageHost } from '../../core/storage.js';
 import type { Argument, Commands } from './commands.js';
 import type { Layout, Place } from './layout.js';
@@ -49,11 +49,13 @@ export class Writer {
   put(place: Place, entry: NewEntry): Promise<void> {
     const now = this.clock.now();
     const { ttlMs, graceMs } = entry;
-    const envelope = asBuffer(this.reader.seal(place, entry, { storedAt: now, ttlMs, graceMs }));
-    const life = lifeOf(ttlMs + graceMs);
+    const storedAt = startOf(entry, now);
+    const end = storedAt + ttlMs;
+    const envelope = asBuffer(this.reader.seal(place, entry, { storedAt, ttlMs, graceMs }));
+    const life = lifeOf(end - now + graceMs);
     return this.#batches.put({
       place,
-      score: score(now + ttlMs),
+      score: score(end),
       life,
       tags: this.#tagsOf(entry),
       envelope,
@@ -70,7 +72,7 @@ export class Writer {
     const now = this.clock.now();
     const end = remains
       ? now + remains.freshUntil - this.host.clock.monotonic()
-      : now + entry.ttlMs;
+      : startOf(entry, now) + entry.ttlMs;
     const ttlMs = remains ? remains.ttlMs : entry.ttlMs;
     const times = { storedAt: end === Infinity ? now : end - ttlMs, ttlMs, graceMs: entry.graceMs };
     const token = this.token();

@@ -326,8 +326,9 @@ export class TieredStore implements OpenStorage {
   }
 
   /** The near copy's life begins when the far tier was asked, so that it cannot end later than the far entry's. */
-  #keep(fill: Flight<void>, entry: NewEntry, sentAt: number): void {
-    const ttlMs = entry.ttlMs - (this.host.clock.monotonic() - sentAt);
+  #keep(fill: Flight<void>, whole: NewEntry, sentAt: number): void {
+    const { remainingMs = whole.ttlMs, ...entry } = whole;
+    const ttlMs = remainingMs - (this.host.clock.monotonic() - sentAt);
     if (ttlMs > 0 && !fill.isFencedFor(entry.tags)) this.#writeNear(fill.at, { ...entry, ttlMs });
   }
 
