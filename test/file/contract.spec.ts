@@ -1,6 +1,7 @@
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { linkSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ManualClock } from 'nestjs-scoped-cache/testing';
+import { COUNTED_MAX } from '../../lib/storages/file/file-subtree.js';
 import { at, collect, entry, Folder, makeHost, scope } from '../support/file/store.js';
 
 const ALICE = { org: 'o1', user: 'alice' };
@@ -215,6 +216,19 @@ describe('S3 P5 nothing older', () => {
     expect(await store.leases.store(answer.lease, entry('new', { tags: ['u'] }))).toBe(true);
     expect((await store.read(at('k', ALICE)))?.value).toBe('new');
   });
+
+  it('S5 0006 an eviction of more than can be counted in a moment takes effect at once and says -1', async () => {
+    const store = folder.store();
+    const org = { org: 'o', user: 'u' };
+    await store.write(at('k', org), entry(1));
+    const { folder: dir, path } = store.parts.layout.placeOf(at('k', org));
+    const name = (n: number): string => join(dir, n.toString(16).padStart(40, '0'));
+    for (let n = 0; n < COUNTED_MAX; n++) linkSync(path, name(n));
+    const evicting = store.evictScope(scope({ org: 'o' }));
+    expect(await evicting).toBe(-1);
+    expect(await store.read(at('k', org))).toBeUndefined();
+    expect(await store.count(scope())).toBe(0);
+  }, 60_000);
 
   it('S3 evicting a scope works again and again, and what is written after it stays', async () => {
     const store = folder.store();

@@ -8,10 +8,12 @@ import { isEntryName, isLeaseName, type FileLayout } from './file-layout.js';
 import { voidLease } from './lease-file.js';
 import type { Trash } from './trash.js';
 import type { Usage } from './usage.js';
-import { filesIn, foldersIn, forEach } from './walk.js';
+import { atMost, filesIn, foldersIn, forEach, type Found } from './walk.js';
 
 /** Files looked at side by side. More than libuv's four threads only makes others wait. */
 const WIDTH = 4;
+/** Files looked at to say how many entries an eviction removed: a second or two. */
+export const COUNTED_MAX = 50_000;
 const LEASE_SUFFIX = '.lease'.length;
 
 interface FoundEntry {
@@ -29,19 +31,24 @@ export class FileSubtree {
     readonly usage: Usage,
   ) {}
 
-  /** At once, whatever the size: the folder is renamed away. Only then are its entries counted. */
+  /**
+   * At once, whatever the size: the folder is renamed away. Only then are its entries counted, as far as a caller should
+   * have to wait for that; -1 when there are more.
+   */
   async evict(scope: ScopePath, reason: RemovalReason): Promise<number> {
     const folder = this.layout.folderOf(scope);
     const moved = await this.#moveAway(folder);
     if (moved === undefined) return 0;
     let live = 0;
-    await forEach(filesIn(moved, true), WIDTH, async ({ folder: inside, name }) => {
-      const found = isEntryName(name) ? await this.files.readFound(inside, name, true) : undefined;
-      if (found && this.#isFresh(found.file)) live++;
+    let seen = 0;
+    await forEach(atMost(COUNTED_MAX + 1, entriesIn(moved)), WIDTH, async (found) => {
+      if (++seen > COUNTED_MAX) return;
+      const entry = await this.files.readFound(found.folder, found.name, true);
+      if (entry && this.#isFresh(entry.file)) live++;
     });
     this.trash.reclaimLater(moved);
     if (live > 0) this.host.listener.onRemoval?.(reason, live, undefined, scope);
-    return live;
+    return seen > COUNTED_MAX ? -1 : live;
   }
 
   /** As `evict`, without the count. */
@@ -175,4 +182,8 @@ export class FileSubtree {
     const fileSays = Number.isFinite(file.usedAt) ? file.usedAt : 0;
     return Math.max(this.usage.usedAt(path) ?? 0, fileSays, file.envelope.storedAt);
   }
+}
+
+async function* entriesIn(folder: string): AsyncGenerator<Found> {
+  for await (const found of filesIn(folder, true)) if (isEntryName(found.name)) yield found;
 }

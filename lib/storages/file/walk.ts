@@ -31,6 +31,15 @@ export async function* foldersIn(folder: string, deep: boolean): AsyncGenerator<
       yield* foldersIn(join(folder, entry.name), deep);
 }
 
+/** The first `count` of these. */
+export async function* atMost<T>(count: number, items: AsyncIterable<T>): AsyncGenerator<T> {
+  let left = count;
+  for await (const item of items) {
+    if (left-- <= 0) return;
+    yield item;
+  }
+}
+
 /** Runs `work` on each item, `width` at a time. The first failure ends it. */
 export async function forEach<T>(
   items: AsyncIterable<T>,
