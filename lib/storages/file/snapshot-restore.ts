@@ -7,7 +7,8 @@ import { pacer } from './pacer.js';
 import { inspectSnapshot, readSnapshot, type SnapshotState } from './snapshot.js';
 import { decodeRecord } from './snapshot-record.js';
 
-const BATCH = 128;
+/** Written in one go, without anybody else having a turn: a fraction of a millisecond. */
+const BATCH = 32;
 
 type Item = readonly [EntryAddress, NewEntry];
 
