@@ -80,14 +80,17 @@ const commands = {
    * write must find nothing older, and after a removal nothing at all.
    */
   async meddle(directory, id, others, rounds) {
-    const store = fileStorage({ directory }).open(host);
+    // A machine that is busy with other tests must not decide.
+    const store = fileStorage({ directory, lockTimeout: '30s' }).open(host);
     let older = 0;
     let isOver = false;
     const meddling = others.split(',').map(async (other) => {
-      while (!isOver)
+      while (!isOver) {
         await store.change(at(`of-${other}`), (current) =>
           current ? { write: entry({ ...current.value, by: id }) } : { keep: true },
         );
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
     });
     for (let round = 0; round < Number(rounds); round++) {
       await store.write(at(`of-${id}`), entry({ round }));
