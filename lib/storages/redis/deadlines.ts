@@ -3,6 +3,10 @@ export interface Deadline {
   isOver: boolean;
 }
 
+/** A timer that fires later than this by so much tells of a pause of the process. */
+const LATE_MS = 20;
+const GRACE_MS = 50;
+
 interface Pending extends Deadline {
   readonly at: number;
   readonly expire: () => void;
@@ -36,14 +40,24 @@ export class Deadlines {
     this.#first = 0;
   }
 
-  #arm(delayMs: number): void {
-    // Answers that have arrived come first: a process that was busy itself must not blame the server.
-    this.#timer = setTimeout(() => setImmediate(() => this.#expireDue()), Math.ceil(delayMs));
+  #arm(delayMs: number, isGrace = false): void {
+    const due = performance.now() + delayMs;
+    this.#timer = setTimeout(() => this.#onTimer(due, isGrace), Math.ceil(delayMs));
     this.#timer.unref();
   }
 
-  #expireDue(): void {
+  /**
+   * When this process stood still itself (a long computation, a machine with too much to do), the server is not to blame
+   * yet: what it answered meanwhile waits to be read, and what was asked last may not even have been sent. So nothing
+   * expires before one short grace.
+   */
+  #onTimer(due: number, isGrace: boolean): void {
     this.#timer = undefined;
+    if (!isGrace && performance.now() - due > LATE_MS) this.#arm(GRACE_MS, true);
+    else this.#expireDue();
+  }
+
+  #expireDue(): void {
     const now = performance.now();
     for (
       let next = this.#pending[this.#first];

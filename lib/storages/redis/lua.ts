@@ -29,6 +29,12 @@ local function extraOf(key)
   if #head < n + 43 then return nil end
   return string.sub(head, 4, n + 3), head, n
 end
+local function extraIn(record)
+  if #record < 3 or string.byte(record, 1) ~= 69 then return nil end
+  local n = string.byte(record, 2) + 256 * string.byte(record, 3)
+  if #record < n + 43 then return nil end
+  return string.sub(record, 4, n + 3)
+end
 local function unlist(name, extra)
   local levels, tags = string.match(extra, '^([^|]*)|([^|]*)|')
   for epoch in string.gmatch(levels, '([^:,]+):') do
@@ -76,18 +82,20 @@ end
 /** `ensure` gives every node an epoch; a node whose parent's epoch changed is a new node. */
 export const ENSURE = `
 local function ensure(keys, nodes, token)
-  local parent, epochs, fences, levels = '', {}, {}, {}
+  local parent, epochs, fences, path, all = '', {}, {}, '', ''
   for at = 1, #keys do
-    local epoch, fence, above
-    if nodes[at] then epoch, fence, above = string.match(nodes[at], '^([^:]+):(%d+);([^;]*);') end
+    local level, epoch, fence, above
+    local node = nodes[at]
+    if node then level, epoch, fence, above = string.match(node, '^(([^:]+):(%d+));([^;]*);') end
     if not epoch or above ~= parent then
       epoch, fence = token .. '.' .. at, '0'
-      redis.call('SET', keys[at], epoch .. ':0;' .. parent .. ';0')
+      level = epoch .. ':0'
+      redis.call('SET', keys[at], level .. ';' .. parent .. ';0')
     end
     epochs[at], fences[at], parent = epoch, fence, epoch
-    levels[at] = epoch .. ':' .. fence
+    if at == 1 then path, all = level, fence else path, all = path .. ',' .. level, all .. '.' .. fence end
   end
-  return epochs, fences, table.concat(levels, ',')
+  return epochs, fences, path, all
 end
 local function outlast(key, life)
   local left = redis.call('PTTL', key)
@@ -96,7 +104,10 @@ local function outlast(key, life)
 end
 `;
 
-/** `list` enters a member into an index; index and node (or tag) live as long as the longest entry, at most a second more. */
+/**
+ * `put` writes an entry; its life is text, which the server need not print first. `list` enters members into an index;
+ * index and node (or tag) live as long as the longest entry, at most a second more.
+ */
 export const LIST = `
 local function list(index, owner, life, isNew, members)
   local left = redis.call('PTTL', index)
@@ -112,16 +123,18 @@ local function list(index, owner, life, isNew, members)
     redis.call('PEXPIRE', owner, longest)
   end
 end
-local function put(key, name, path, tags, stamp, fences, life, envelope)
-  local same = path .. '||'
-  local old = redis.call('GETRANGE', key, 3, #path + 4)
-  if old ~= same and old ~= '' then
-    local extra = extraOf(key)
+local function heading(path, tags, stampSize, fences)
+  local size = #path + #tags + stampSize + #fences + 3
+  return 'E' .. string.char(size % 256, math.floor(size / 256)) .. path .. '|' .. tags .. '|'
+end
+local function put(key, name, path, record, life)
+  local old
+  if life == '0' then old = redis.call('SET', key, record, 'GET')
+  else old = redis.call('SET', key, record, 'PX', life, 'GET') end
+  if old and string.find(old, path .. '||', 4, true) ~= 4 then
+    local extra = extraIn(old)
     if extra then unlist(name, extra) end
   end
-  local size = #path + #tags + #stamp + #fences + 3
-  local record = 'E' .. string.char(size % 256, math.floor(size / 256)) .. path .. '|' .. tags .. '|' .. stamp .. '|' .. fences .. envelope
-  if life == 0 then redis.call('SET', key, record) else redis.call('SET', key, record, 'PX', life) end
 end
 local function listTags(epoch, fence, tags, score, name, life)
   for tag in string.gmatch(tags, '[^,]+') do

@@ -99,7 +99,12 @@ export class Reader {
   }
 
   /** The envelope of a new entry. `times` override its own, for a change that keeps the expiry. */
-  seal(place: Place, entry: NewEntry, times: EnvelopeTimes): Uint8Array {
+  seal(
+    place: Place,
+    entry: NewEntry,
+    times: EnvelopeTimes,
+    allocate: (size: number) => Uint8Array = fromPool,
+  ): Uint8Array {
     const { sliding, tags, loadMs } = entry;
     const packed = pack(this.host.serializer.serialize(entry.value), this.options.compression);
     const { scope, key } = place.at;
@@ -182,7 +187,7 @@ export class Reader {
 }
 
 /** From Node's pool where small: an array of its own for each write is what would cost most. */
-function allocate(size: number): Uint8Array {
+function fromPool(size: number): Uint8Array {
   return Buffer.allocUnsafe(size);
 }
 

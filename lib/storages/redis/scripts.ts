@@ -21,8 +21,8 @@ else
   for at = 1, #nodes do seen[at + 1] = nodes[at] or '-' end
   if table.concat(seen, '|') ~= expected then return 0 end
 end
-local epochs, fences, path = ensure(keys, nodes, token)
-put(KEYS[1], name, path, tags, token, table.concat(fences, '.'), life, ARGV[9])
+local epochs, fences, path, all = ensure(keys, nodes, token)
+put(KEYS[1], name, path, heading(path, tags, #token, all) .. token .. '|' .. all .. ARGV[9], ARGV[6])
 for at = 1, #epochs do
   list(P .. 'i:' .. epochs[at], keys[at], life, false, { score, name })
   if tags ~= '' then listTags(epochs[at], fences[at], tags, score, name, life) end
@@ -32,48 +32,80 @@ return 1
 `);
 
 /**
- * Plain writes, in groups of one scope each. KEYS, for each group: its nodes, then entry and lease of each entry. ARGV: fresh token, now if it is time to
- * sweep, then for each group: base, how many nodes, how many entries, and for each entry: name, score, life, tags,
- * envelope. Answers, for each entry, what went wrong, or an empty text.
+ * Plain writes, in groups of one scope each. KEYS: the nodes of each group (and whatever else a Cluster wants to see).
+ * ARGV: fresh token, now if it is time to sweep, the entries as `PackedEntries` packs them, then for each group its base
+ * and how many nodes. Answers how many entries it wrote; if one went wrong, a list of what did, empty for the others.
  */
 export const WRITE_MANY = script(`${RECORD.replace('ARGV[1]', "''")}${ENSURE}${LIST}
-local token, key, arg, answers = ARGV[1], 0, 3, {}
-while ARGV[arg] do
-  P = ARGV[arg]
-  local depth, count = tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
-  arg = arg + 3
-  local keys, ask = {}, {}
-  for at = 1, depth do keys[at], ask[at] = KEYS[key + at], KEYS[key + at] end
-  for at = 1, count do ask[depth + at] = KEYS[key + depth + 2 * at] end
-  key = key + depth
-  local found = redis.call('MGET', unpack(ask))
-  for at = 1, count do
-    if found[depth + at] then redis.call('DEL', ask[depth + at]) end
+local token, packed, size, byte, node, ask, groups = ARGV[1], ARGV[3], #ARGV[3], 1, 0, {}, {}
+for arg = 4, #ARGV, 2 do
+  local depth, keys = tonumber(ARGV[arg + 1]), {}
+  for at = 1, depth do
+    keys[at] = KEYS[node + at]
+    ask[node + at] = keys[at]
   end
-  local epochs, fences, path = ensure(keys, found, token)
-  local members, longest, all = {}, 1, table.concat(fences, '.')
-  local function write(at)
-    local name, score, life, tags = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
-    put(KEYS[key], name, path, tags, token .. '.' .. at, all, life, ARGV[at + 4])
-    if tags ~= '' then
-      for level = 1, depth do listTags(epochs[level], fences[level], tags, score, name, life) end
+  groups[#groups + 1] = {
+    base = ARGV[arg], first = node, keys = keys, members = {}, longest = 1,
+    epochs = false, fences = false, path = false, all = false, heading = false, rest = false
+  }
+  node = node + depth
+end
+local entries, count = {}, 0
+while byte <= size do
+  local number, name, tags, score, life, envelope
+  number, name, tags, score, life, envelope, byte = struct.unpack('<BHc0Hc0Bc0Bc0I4c0', packed, byte)
+  count = count + 1
+  local group = groups[number + 1]
+  entries[count] = { group, name, tags, score, life, envelope }
+  ask[node + count] = group.base .. 'l:' .. name
+end
+local found, held = redis.call('MGET', unpack(ask)), nil
+for at = node + 1, node + count do
+  if found[at] then held = held or {}; held[#held + 1] = ask[at] end
+end
+if held then redis.call('DEL', unpack(held)) end
+for at = 1, #groups do
+  local group = groups[at]
+  local nodes = found
+  if group.first > 0 then
+    nodes = {}
+    for level = 1, #group.keys do nodes[level] = found[group.first + level] end
+  end
+  group.epochs, group.fences, group.path, group.all = ensure(group.keys, nodes, token .. '.' .. at)
+  group.heading, group.rest = heading(group.path, '', #token + 1, group.all), '|' .. group.all
+end
+local function write(at)
+  local entry = entries[at]
+  local group, name, tags, score = entry[1], entry[2], entry[3], entry[4]
+  P = group.base
+  local head = tags == '' and group.heading or heading(group.path, tags, #token + 1, group.all)
+  put(P .. 'e:' .. name, name, group.path, head .. token .. string.char(64 + at) .. group.rest .. entry[6], entry[5])
+  local life, members, longest = tonumber(entry[5]), group.members, group.longest
+  if tags ~= '' then
+    for level = 1, #group.epochs do listTags(group.epochs[level], group.fences[level], tags, score, name, life) end
+  end
+  members[#members + 1] = score
+  members[#members + 1] = name
+  if life == 0 or longest == 0 then group.longest = 0 elseif life > longest then group.longest = life end
+end
+local problems
+for at = 1, count do
+  local fine, problem = pcall(write, at)
+  if not fine then
+    if not problems then
+      problems = {}
+      for before = 1, count do problems[before] = '' end
     end
-    members[#members + 1] = score
-    members[#members + 1] = name
-    if life == 0 or longest == 0 then longest = 0 elseif life > longest then longest = life end
+    problems[at] = type(problem) == 'table' and problem.err or tostring(problem)
   end
-  key = key - 1
-  for _ = 1, count do
-    key = key + 2
-    local fine, problem = pcall(write, arg)
-    answers[#answers + 1] = fine and '' or (type(problem) == 'table' and problem.err or tostring(problem))
-    arg = arg + 5
-  end
-  key = key + 1
-  if #members > 0 then
-    for level = 1, depth do
-      local index = P .. 'i:' .. epochs[level]
-      list(index, keys[level], longest, false, members)
+end
+for at = 1, #groups do
+  local group = groups[at]
+  P = group.base
+  if #group.members > 0 then
+    for level = 1, #group.epochs do
+      local index = P .. 'i:' .. group.epochs[level]
+      list(index, group.keys[level], group.longest, false, group.members)
       if ARGV[2] ~= '' then
         local gone = redis.call('ZRANGEBYSCORE', index, '-inf', ARGV[2], 'LIMIT', 0, 100)
         if #gone > 0 then redis.call('ZREM', index, unpack(gone)) end
@@ -81,7 +113,7 @@ while ARGV[arg] do
     end
   end
 end
-return answers
+return problems or count
 `);
 
 /** ARGV: base, name, now. 1: a fresh entry was removed. Voids the lease in any case. */

@@ -51,15 +51,15 @@ export class Writer {
     const { ttlMs, graceMs } = entry;
     const storedAt = startOf(entry, now);
     const end = storedAt + ttlMs;
-    const envelope = asBuffer(this.reader.seal(place, entry, { storedAt, ttlMs, graceMs }));
-    const life = lifeOf(end - now + graceMs);
-    return this.#batches.put({
-      place,
+    const times = { storedAt, ttlMs, graceMs };
+    const put = {
       score: score(end),
-      life,
+      life: lifeOf(end - now + graceMs),
       tags: this.#tagsOf(entry),
-      envelope,
-    });
+    };
+    return this.#batches.put(place, put, (allocate) =>
+      this.reader.seal(place, entry, times, allocate),
+    );
   }
 
   /** `false`: the condition did not hold, and nothing was written. */
