@@ -1,5 +1,6 @@
 import type { BusConnection, BusHandlers, CacheBus } from '../../lib/core/bus.js';
 import { Cache } from '../../lib/core/cache.js';
+import type { Clock } from '../../lib/core/clock.js';
 import type { CacheFault } from '../../lib/core/cache-listener.js';
 import type { CacheOptions } from '../../lib/core/cache-options.js';
 import { StorageUnavailableError } from '../../lib/core/errors.js';
@@ -296,6 +297,8 @@ export class TestLink implements BusConnection {
   isMute = false;
   isClosed = false;
   resets = 0;
+  /** What arrived while the node stood still. */
+  #waiting: string[] | undefined;
 
   constructor(
     readonly bus: TestBus,
@@ -314,8 +317,21 @@ export class TestLink implements BusConnection {
     this.handlers.onDown(new Error('bus: cut'));
   }
 
+  /** From now on what arrives waits, as in the buffer of a socket. */
+  hold(): void {
+    this.#waiting = [];
+  }
+
+  /** Hears what has been waiting, in its order. */
+  release(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const text of waiting) this.hear(text);
+  }
+
   hear(text: string): void {
-    if (this.isUp && !this.isDeaf && !this.isClosed) this.handlers.onMessage(text);
+    if (this.#waiting) this.#waiting.push(text);
+    else if (this.isUp && !this.isDeaf && !this.isClosed) this.handlers.onMessage(text);
   }
 
   async publish(text: string): Promise<void> {
@@ -337,10 +353,46 @@ export class TestLink implements BusConnection {
   }
 }
 
+/** The clock of a process that can stand still: its timers then fire when it goes on. */
+export class PausableClock implements Clock {
+  #held: (() => void)[] | undefined;
+
+  constructor(readonly clock: ManualClock) {}
+
+  hold(): void {
+    this.#held = [];
+  }
+
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const task of held) task();
+  }
+
+  now(): number {
+    return this.clock.now();
+  }
+
+  monotonic(): number {
+    return this.clock.monotonic();
+  }
+
+  after(delayMs: number, task: () => void): () => void {
+    let isOff = false;
+    const run = (): void => void (isOff || task());
+    const stop = this.clock.after(delayMs, () => (this.#held ? this.#held.push(run) : run()));
+    return () => {
+      isOff = true;
+      stop();
+    };
+  }
+}
+
 /** One process as far as the tiered storage can tell. */
 export interface Node {
   readonly cache: Cache;
   readonly link: TestLink;
+  readonly clock: PausableClock;
   readonly faults: CacheFault[];
 }
 
@@ -361,6 +413,7 @@ export class Fleet {
     cacheOptions: CacheOptions = {},
   ): Promise<Node> {
     const faults: CacheFault[] = [];
+    const clock = new PausableClock(this.clock);
     const storage = tieredStorage({
       near: memoryStorage(),
       far: this.far.driver(),
@@ -371,11 +424,11 @@ export class Fleet {
     const listener = { onFault: (fault: CacheFault) => void faults.push(fault) };
     const cache = new Cache(
       { ttl: '1h', listener, ...cacheOptions, storage },
-      testPlatform(this.clock),
+      testPlatform(clock),
       undefined,
       () => memoryStorage(),
     );
-    const node = { cache, link: this.bus.links.at(-1)!, faults };
+    const node = { cache, link: this.bus.links.at(-1)!, clock, faults };
     this.nodes.push(node);
     await this.advance(3 * BEAT_MS);
     return node;

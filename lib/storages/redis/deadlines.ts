@@ -52,12 +52,13 @@ export class Deadlines {
    * expires before one short grace.
    */
   #onTimer(due: number, isGrace: boolean): void {
-    this.#timer = undefined;
     if (!isGrace && performance.now() - due > LATE_MS) this.#arm(GRACE_MS, true);
-    else this.#expireDue();
+    // Once more, answers that have arrived come first.
+    else setImmediate(() => this.#expireDue());
   }
 
   #expireDue(): void {
+    this.#timer = undefined;
     const now = performance.now();
     for (
       let next = this.#pending[this.#first];

@@ -10,6 +10,8 @@ import {
 
 /** Peers remembered at most; beyond, the longest silent is forgotten, which costs a revalidation when it speaks again. */
 const PEERS_MAX = 1_000;
+/** Beats on their way; beyond, the oldest counts as lost. */
+const UNHEARD_MAX = 64;
 /** Beats that may be missing before silence counts as loss. */
 const BEATS_MISSED = 2;
 
@@ -25,9 +27,10 @@ interface Peer {
  * This node's place on the bus, and its judgement of whether it has heard everything (P6).
  *
  * Every change carries the sender's running number, every beat the latest number, so a lost message shows at the next
- * beat. A node hears its own beats: when these stop coming, or come late, its ear is gone, whatever the connection says. A
- * peer that falls silent without a goodbye may have died between changing the far tier and saying so. In all these cases
- * `trustedSince` moves to now: what the near tier took in before must be checked against the far tier once, and what is
+ * beat. A node hears its own beats: while none has come back in time, near values do not serve, whatever the connection
+ * says; once one of them is missing, its ear was gone. A node that only stood still misses none, and serves again as soon as
+ * a beat comes back. A peer that falls silent without a goodbye may have died between changing the far tier and saying so.
+ * After a loss or such a silence `trustedSince` moves to now: what the near tier took in before must be checked against the far tier once, and what is
  * on its way there must not arrive.
  */
 export class BusLink {
@@ -41,6 +44,8 @@ export class BusLink {
   #isUp = false;
   /** When the latest beat that came back was sent. */
   #heardSelfAt = -Infinity;
+  /** When the beats were sent that have not come back, oldest first. */
+  #unheard: number[] = [];
   #trustedSince = Infinity;
   #stopBeat: (() => void) | undefined;
   #isClosed = false;
@@ -104,15 +109,17 @@ export class BusLink {
   #hear(text: string): void {
     const message = decodeMessage(text, this.host.scopes);
     if (!message || this.#isClosed) return;
-    const now = this.host.clock.monotonic();
-    if (message.node === this.#node) return this.#hearSelf(message.sentAt, now);
+    if (message.node === this.#node) return this.#hearSelf(message.sentAt);
     if (typeof message.what !== 'string') this.onChange(message.what);
-    this.#judge(message, now);
+    this.#judge(message, this.host.clock.monotonic());
   }
 
-  #hearSelf(sentAt: number | undefined, now: number): void {
+  #hearSelf(sentAt: number | undefined): void {
     if (sentAt === undefined) return;
-    if (now - this.#heardSelfAt > this.beatMs * BEATS_MISSED) this.#distrust();
+    const before = this.#unheard.indexOf(sentAt);
+    // Messages keep their order: what was sent before this one and has not come will not come any more.
+    if (before > 0) this.#distrust();
+    this.#unheard.splice(0, before + 1);
     this.#heardSelfAt = Math.max(this.#heardSelfAt, sentAt);
   }
 
@@ -131,6 +138,7 @@ export class BusLink {
   #up(): void {
     this.#isUp = true;
     this.#distrust();
+    this.#unheard = [];
     // Hear ourselves as soon as possible rather than at the next beat.
     this.#heardSelfAt = this.host.clock.monotonic();
     this.#send(this.#seq, 'beat');
@@ -143,10 +151,14 @@ export class BusLink {
   }
 
   #beat(): void {
+    const due = this.host.clock.monotonic() + this.beatMs;
     this.#stopBeat = this.host.clock.after(this.beatMs, () => {
       if (this.#isClosed) return;
-      this.#noteSilentPeers();
-      this.#noteOwnSilence();
+      // After standing still ourselves there is a queue of messages to hear before anybody's silence means something.
+      if (this.host.clock.monotonic() - due < this.beatMs) {
+        this.#noteSilentPeers();
+        this.#noteOwnSilence();
+      }
       if (this.#isUp) this.#send(this.#seq, 'beat');
       this.#beat();
     });
@@ -158,7 +170,7 @@ export class BusLink {
 
   /**
    * Twice as patient as with ourselves: a peer's timers may be late while its messages are fine. While we are deaf, their
-   * silence says nothing, and hearing again brings a doubt of its own.
+   * silence says nothing; it is judged when we hear again.
    */
   #noteSilentPeers(): void {
     const now = this.host.clock.monotonic();
@@ -189,16 +201,23 @@ export class BusLink {
     this.onDoubt();
   }
 
+  #expect(sentAt: number): void {
+    this.#unheard.push(sentAt);
+    if (this.#unheard.length <= UNHEARD_MAX) return;
+    this.#unheard.shift();
+    this.#distrust();
+  }
+
   #send(seq: number, what: Change | Signal): void {
     if (!this.#connection) return;
     const message = { node: this.#node, seq, what };
-    const text = encodeMessage(
-      what === 'beat' ? { ...message, sentAt: this.host.clock.monotonic() } : message,
-    );
+    const sentAt = this.host.clock.monotonic();
+    if (what === 'beat') this.#expect(sentAt);
+    const text = encodeMessage(what === 'beat' ? { ...message, sentAt } : message);
     const sending = this.#connection.publish(text).catch((error: unknown) => {
       // A beat that fails is no news of its own: hearing ourselves no more will tell.
-      if (what !== 'beat')
-        this.host.listener.onFault?.({ during: 'announce', storage: 'tiered', error });
+      if (what === 'beat') this.#unheard = this.#unheard.filter((beat) => beat !== sentAt);
+      else this.host.listener.onFault?.({ during: 'announce', storage: 'tiered', error });
     });
     this.#sending.add(sending);
     void sending.finally(() => this.#sending.delete(sending));
