@@ -2,6 +2,7 @@ import { decodeKey, type CacheKey } from './cache-key.js';
 import type { ListedValue, ListingOptions } from './cache-options.js';
 import type { Clock } from './clock.js';
 import { globMatcher } from './glob.js';
+import type { StoredEntry } from './entry.js';
 import type { OpenStorage } from './storage.js';
 import type { ScopeIds, ScopePath } from './scope.js';
 
@@ -10,7 +11,7 @@ export class CacheListing {
   constructor(
     readonly storage: OpenStorage,
     readonly clock: Clock,
-    readonly release: (stored: unknown) => unknown,
+    readonly release: (entry: StoredEntry) => unknown,
   ) {}
 
   async *keys(scope: ScopePath, options: ListingOptions | undefined): AsyncGenerator<CacheKey> {
@@ -42,7 +43,7 @@ export class CacheListing {
       yield {
         key,
         scope: address.scope.toSelector() as 'global' | ScopeIds,
-        value: this.release(entry.value),
+        value: this.release(entry),
         expiresAt,
         tags,
       };

@@ -48,7 +48,7 @@ export class CacheReader {
     readonly state: CacheState,
     readonly clock: Clock,
     /** Turns what a read found into what a caller may have (P11). */
-    readonly release: (stored: unknown) => unknown,
+    readonly release: (entry: StoredEntry) => unknown,
   ) {}
 
   get<T>(at: EntryAddress, options: GetOptions<T> | undefined): Promise<T | undefined> {
@@ -96,7 +96,7 @@ export class CacheReader {
     if (found === undefined || isPromise(found) || !this.isFresh(found)) return undefined;
     this.state.onHit(at.key, at.scope, false);
     const leftMs = found.freshUntil - this.clock.monotonic();
-    return { value: this.release(found.value), leftMs };
+    return { value: this.release(found), leftMs };
   }
 
   /** The value of what a read found, counted as a hit or a miss. */
@@ -109,7 +109,7 @@ export class CacheReader {
       const fresh = this.isFresh(entry);
       if (fresh || options?.allowStale === true) {
         this.state.onHit(at.key, at.scope, !fresh);
-        return this.release(entry.value) as T;
+        return this.release(entry) as T;
       }
     }
     this.state.onMiss(at.key, at.scope);
@@ -126,7 +126,7 @@ export class CacheReader {
     this.state.onHit(at.key, at.scope, !fresh);
     return {
       hit: true,
-      value: this.release(entry.value) as T,
+      value: this.release(entry) as T,
       expiresAt: this.#wallTime(entry.freshUntil),
       stale: !fresh,
       tags: entry.tags,
@@ -167,7 +167,7 @@ export class CacheReader {
     settings: LoadSettings,
   ): unknown {
     this.state.onHit(at.key, at.scope, false);
-    const value = this.release(entry.value);
+    const value = this.release(entry);
     if (settings.refreshAhead !== undefined || settings.earlyExpiration !== undefined) {
       if (this.loading.isDueEarly(entry, settings, this.clock.monotonic()))
         this.loading.refresh(requestOf(at, loader, settings, entry));

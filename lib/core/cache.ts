@@ -23,6 +23,7 @@ import { CacheReader, type LoadReport, type PreparedHits, type PromptHit } from 
 import { CacheState } from './cache-state.js';
 import { CacheWriter } from './cache-writer.js';
 import { toMs, type Duration } from './duration.js';
+import type { StoredEntry } from './entry.js';
 import { UnsupportedError } from './errors.js';
 import type { NewEntry } from './entry.js';
 import { jittered, keepSettings, loadSettings, type KeepSettings } from './load-settings.js';
@@ -544,11 +545,11 @@ export class Cache {
     return scope === undefined ? GLOBAL_SCOPE : this.scopes.pathOf(scope, this.#context);
   }
 
-  #releaser(): (stored: unknown) => unknown {
-    if (this.#storage.holds === 'values') return (stored) => this.#values.release(stored);
+  #releaser(): (entry: StoredEntry) => unknown {
+    if (this.#storage.holds === 'values') return this.#values.releaseFrom;
     // Values made from bytes belong to nobody else yet; only 'frozen' has something left to do.
     return this.#options.isolation === 'frozen'
-      ? (stored) => this.#values.release(this.#values.admit(stored, 'value'))
-      : (stored) => stored;
+      ? ({ value }) => this.#values.release(this.#values.admit(value, 'value'))
+      : ({ value }) => value;
   }
 }

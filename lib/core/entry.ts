@@ -1,3 +1,5 @@
+import type { CopyPlan } from './value/copy-plan.js';
+
 /**
  * What a storage keeps for one key, as the core sees it. Immutable for readers.
  *
@@ -18,6 +20,8 @@ export interface StoredEntry {
   readonly tags: readonly string[];
   /** How long the load took, in ms, for early expiration; absent when it was not loaded or the storage does not keep it. */
   readonly loadMs?: number;
+  /** The core's own note of how to copy the value; a storage that keeps values leaves it alone. */
+  copyPlan?: CopyPlan | undefined;
 }
 
 /** What the core asks a storage to keep. Lifetimes start when the storage takes it. */

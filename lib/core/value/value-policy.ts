@@ -1,4 +1,6 @@
+import type { StoredEntry } from '../entry.js';
 import type { ClassCodecs } from './class-codecs.js';
+import { copyByPlan, CopyPlans } from './copy-plan.js';
 import { copyIn, copyOut } from './copy.js';
 import { deepFreeze } from './freeze.js';
 
@@ -15,21 +17,38 @@ export interface ValuePolicy {
   admit(value: unknown, where: string): unknown;
   /** The form to hand out of a kept value. */
   release(stored: unknown): unknown;
+  /** The same for the value of a kept entry, which may be read many times. */
+  releaseFrom(entry: StoredEntry): unknown;
 }
 
 /** `clone`: a copy in, a copy out. `frozen`: one frozen snapshot for all. `none`: the very object, unchecked. */
 export function valuePolicy(isolation: Isolation, codecs: ClassCodecs): ValuePolicy {
   switch (isolation) {
     case 'clone':
-      return {
-        admit: (value, where) => copyIn(value, codecs, where),
-        release: (stored) => copyOut(stored, codecs),
-      };
+      return clonePolicy(codecs);
     case 'frozen':
       return frozenPolicy(codecs);
     case 'none':
-      return { admit: (value) => value, release: (stored) => stored };
+      return {
+        admit: (value) => value,
+        release: (stored) => stored,
+        releaseFrom: (entry) => entry.value,
+      };
   }
+}
+
+/** How to copy an entry's value is found out at its first hit, and kept with it. */
+function clonePolicy(codecs: ClassCodecs): ValuePolicy {
+  const plans = new CopyPlans();
+  return {
+    admit: (value, where) => copyIn(value, codecs, where),
+    release: (stored) => copyOut(stored, codecs),
+    releaseFrom(entry) {
+      const { value } = entry;
+      if (typeof value !== 'object' || value === null) return value;
+      return copyByPlan(value, (entry.copyPlan ??= plans.of(value)), codecs);
+    },
+  };
 }
 
 /**
@@ -38,17 +57,19 @@ export function valuePolicy(isolation: Isolation, codecs: ClassCodecs): ValuePol
  */
 function frozenPolicy(codecs: ClassCodecs): ValuePolicy {
   const unshareable = new WeakSet<object>();
+  const release = (stored: unknown): unknown => {
+    if (typeof stored !== 'object' || stored === null || !unshareable.has(stored)) return stored;
+    const copy = copyOut(stored, codecs);
+    deepFreeze(copy, codecs);
+    return copy;
+  };
   return {
     admit(value, where) {
       const copy = copyIn(value, codecs, where);
       if (!deepFreeze(copy, codecs)) unshareable.add(copy as object);
       return copy;
     },
-    release(stored) {
-      if (typeof stored !== 'object' || stored === null || !unshareable.has(stored)) return stored;
-      const copy = copyOut(stored, codecs);
-      deepFreeze(copy, codecs);
-      return copy;
-    },
+    release,
+    releaseFrom: (entry) => release(entry.value),
   };
 }

@@ -2,6 +2,7 @@ import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import type { RuleEntry } from '../../core/eviction/eviction-rule.js';
 import type { Link } from '../../core/eviction/recency-list.js';
 import type { ScopePath } from '../../core/scope.js';
+import type { CopyPlan } from '../../core/value/copy-plan.js';
 import type { ExpirySlot } from './expiry-queue.js';
 import type { MemoryBranch } from './memory-branch.js';
 
@@ -9,6 +10,7 @@ import type { MemoryBranch } from './memory-branch.js';
 export class MemoryRecord implements StoredEntry, RuleEntry {
   // First what a hit touches, so that it lies together in memory.
   readonly value: unknown;
+  copyPlan: CopyPlan | undefined = undefined;
   staleUntil: number;
   freshUntil: number;
   sliding: boolean;
