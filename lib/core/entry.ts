@@ -1,5 +1,3 @@
-import type { CopyPlan } from './value/copy-plan.js';
-
 /**
  * What a storage keeps for one key, as the core sees it. Immutable for readers.
  *
@@ -22,6 +20,20 @@ export interface StoredEntry {
   readonly loadMs?: number;
   /** The core's own note of how to copy the value; a storage that keeps values leaves it alone. */
   copyPlan?: CopyPlan | undefined;
+}
+
+/**
+ * How to copy the values of one shape: which of their fields hold objects and of what shape, so that a hit looks at no
+ * other. A kept value never changes, so its plan stays true.
+ */
+export interface CopyPlan {
+  readonly kind: 'fields' | 'list' | 'anything';
+  /** Fields that hold objects, and how to copy these. */
+  readonly names: readonly string[];
+  /** For a list at most one: how to copy each of its items; none when they are primitive. */
+  readonly parts: readonly CopyPlan[];
+  /** Injective: plans with equal shapes do the same. */
+  readonly shape: string;
 }
 
 /** What the core asks a storage to keep. Lifetimes start when the storage takes it. */

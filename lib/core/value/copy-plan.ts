@@ -1,3 +1,4 @@
+import type { CopyPlan } from '../entry.js';
 import type { ClassCodecs } from './class-codecs.js';
 import { copyOut } from './copy.js';
 
@@ -5,20 +6,6 @@ import { copyOut } from './copy.js';
 const DEPTH_MAX = 4;
 /** Shapes known at a time; values of further ones are copied without a plan. */
 const SHAPES_MAX = 1_000;
-
-/**
- * How to copy the values of one shape: which of their fields hold objects and of what shape, so that a hit looks at no
- * other. A kept value never changes, so its plan stays true.
- */
-export interface CopyPlan {
-  readonly kind: 'fields' | 'list' | 'anything';
-  /** Fields that hold objects, and how to copy these. */
-  readonly names: readonly string[];
-  /** For a list at most one: how to copy each of its items; none when they are primitive. */
-  readonly parts: readonly CopyPlan[];
-  /** Injective: plans with equal shapes do the same. */
-  readonly shape: string;
-}
 
 const ANYTHING: CopyPlan = { kind: 'anything', names: [], parts: [], shape: '?' };
 const LIST: CopyPlan = { kind: 'list', names: [], parts: [], shape: '[]' };

@@ -1,8 +1,7 @@
-import type { NewEntry, StoredEntry } from '../../core/entry.js';
+import type { CopyPlan, NewEntry, StoredEntry } from '../../core/entry.js';
 import type { RuleEntry } from '../../core/eviction/eviction-rule.js';
 import type { Link } from '../../core/eviction/recency-list.js';
 import type { ScopePath } from '../../core/scope.js';
-import type { CopyPlan } from '../../core/value/copy-plan.js';
 import type { ExpirySlot } from './expiry-queue.js';
 import type { MemoryBranch } from './memory-branch.js';
 
