@@ -79,9 +79,12 @@ local function nodesFrom(first)
 end
 `;
 
-/** `ensure` gives every node an epoch; a node whose parent's epoch changed is a new node. */
+/**
+ * `ensure` gives every node an epoch; a node whose parent's epoch changed is a new node. It notes new ones in `made`, because
+ * another scope of the same script may lie below the same node, and has seen it missing too.
+ */
 export const ENSURE = `
-local function ensure(keys, nodes, token)
+local function ensure(keys, nodes, token, made)
   local parent, epochs, fences, path, all = '', {}, {}, '', ''
   for at = 1, #keys do
     local level, epoch, fence, above
@@ -90,7 +93,9 @@ local function ensure(keys, nodes, token)
     if not epoch or above ~= parent then
       epoch, fence = token .. '.' .. at, '0'
       level = epoch .. ':0'
-      redis.call('SET', keys[at], level .. ';' .. parent .. ';0')
+      local fresh = level .. ';' .. parent .. ';0'
+      redis.call('SET', keys[at], fresh)
+      if made then made[keys[at]] = fresh end
     end
     epochs[at], fences[at], parent = epoch, fence, epoch
     if at == 1 then path, all = level, fence else path, all = path .. ',' .. level, all .. '.' .. fence end

@@ -64,14 +64,15 @@ for at = node + 1, node + count do
   if found[at] then held = held or {}; held[#held + 1] = ask[at] end
 end
 if held then redis.call('DEL', unpack(held)) end
+local made = {}
 for at = 1, #groups do
   local group = groups[at]
   local nodes = found
   if group.first > 0 then
     nodes = {}
-    for level = 1, #group.keys do nodes[level] = found[group.first + level] end
+    for level = 1, #group.keys do nodes[level] = made[group.keys[level]] or found[group.first + level] end
   end
-  group.epochs, group.fences, group.path, group.all = ensure(group.keys, nodes, token .. '.' .. at)
+  group.epochs, group.fences, group.path, group.all = ensure(group.keys, nodes, token .. '.' .. at, made)
   group.heading, group.rest = heading(group.path, '', #token + 1, group.all), '|' .. group.all
 end
 local function write(at)

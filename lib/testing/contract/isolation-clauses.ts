@@ -80,6 +80,28 @@ export function isolationClauses(clause: StorageClause, lists: boolean): void {
     },
   );
 
+  clause(
+    'P1 S2',
+    'first writes of one moment, in scopes that lie below one another, are all there',
+    async (bench) => {
+      const cache = bench.open();
+      const scopes: ScopeSelector[] = [
+        'global',
+        { org: 'o', user: 'u', session: 's' },
+        { org: 'o' },
+        { org: 'p', user: 'u' },
+        { org: 'o', user: 'u' },
+        { org: 'o', user: 'v' },
+      ];
+      for (const round of ['new', 'evicted']) {
+        await Promise.all(scopes.map((scope) => cache.set('k', round, { scope })));
+        for (const scope of scopes)
+          assertEqual(await cache.get('k', { scope }), round, `${round}: ${JSON.stringify(scope)}`);
+        await cache.evictScope('global');
+      }
+    },
+  );
+
   clause('P1 S2', 'a write, a delete and a counter touch their own place only', async (bench) => {
     const cache = bench.open();
     const here = { scope: { org: 'o', user: 'u' } };
