@@ -49,6 +49,7 @@ for (const platform of ['express', 'fastify'] as const) {
   const measured = await measure([route(app, 'ready'), route(app, 'cached')], {
     rounds: 15,
     ms: 1_000,
+    collects: false,
   });
   results[platform] = measured;
   floors.push({

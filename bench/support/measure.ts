@@ -19,10 +19,13 @@ export const isQuick = process.argv.includes('--quick');
 /**
  * Times contenders in alternating rounds, so that whatever else the machine does hits all of them alike, and reports
  * medians. Only ratios within one run mean anything.
+ *
+ * Garbage is collected before each round, so that nobody pays for another's. `collects: false` is for whole servers, where a
+ * forced collection also throws away what the engine has learned of a framework's objects, which no server does to itself.
  */
 export async function measure(
   contenders: readonly Contender[],
-  options: { rounds?: number; ms?: number } = {},
+  options: { rounds?: number; ms?: number; collects?: boolean } = {},
 ): Promise<Measured[]> {
   const rounds = isQuick ? 3 : (options.rounds ?? 7);
   const ms = isQuick ? 60 : (options.ms ?? 150);
@@ -31,7 +34,7 @@ export async function measure(
   const results = new Map<string, number[]>(contenders.map((one) => [one.name, []]));
   for (let round = 0; round < rounds; round++)
     for (const one of contenders) {
-      globalThis.gc?.();
+      if (options.collects !== false) globalThis.gc?.();
       const count = times.get(one.name)!;
       const start = performance.now();
       await one.run(count);

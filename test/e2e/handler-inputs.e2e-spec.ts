@@ -2,7 +2,10 @@ import {
   Controller,
   createParamDecorator,
   Get,
+  Injectable,
   Query,
+  UseGuards,
+  type CanActivate,
   type ExecutionContext,
 } from '@nestjs/common';
 import { Cacheable, CacheKey } from 'nestjs-scoped-cache';
@@ -30,6 +33,18 @@ const TenantName = createParamDecorator((_data: unknown, execution: ExecutionCon
   ),
 );
 
+/** Puts a query on a request whose URL has none, as middleware that decodes signed links does. */
+@Injectable()
+class QueryFromHeader implements CanActivate {
+  canActivate(execution: ExecutionContext): boolean {
+    const request = execution.switchToHttp().getRequest<{ headers: Record<string, unknown> }>();
+    const page = request.headers['x-page'];
+    if (page !== undefined)
+      Object.defineProperty(request, 'query', { value: { page }, configurable: true });
+    return true;
+  }
+}
+
 let runs = 0;
 
 @Controller('t')
@@ -48,6 +63,12 @@ class Tenants {
   @Cacheable({ scope: 'org', key: ({ args: [tenant] }) => (tenant as Tenant).name })
   keyed(@CurrentTenant() tenant: Tenant): string {
     return `${tenant.name} ${++runs}`;
+  }
+  @Get('pages')
+  @UseGuards(QueryFromHeader)
+  @Cacheable({ scope: 'global' })
+  pages(@Query('page') page: string): string {
+    return `${page} ${++runs}`;
   }
   @Get('marked')
   @Cacheable({ scope: 'org' })
@@ -81,5 +102,21 @@ describe.each(ADAPTERS)('parameter decorators of the application on %s', (adapte
     const [one, other] = [await ask('a'), await ask('b')];
     expect([one.slice(0, 1), other.slice(0, 1)]).toEqual(['a', 'b']);
     expect([await ask('a'), await ask('b')]).toEqual([one, other]);
+  });
+
+  it('P4 a query is in the key, also one that others put on a request whose URL has none', async () => {
+    const ask = async (path: string, page?: string) =>
+      (await app.get(path, undefined, page === undefined ? {} : { headers: { 'x-page': page } }))
+        .body as string;
+    const paths = [
+      ['/t/pages'],
+      ['/t/pages?page=1'],
+      ['/t/pages', 'a'],
+      ['/t/pages', 'b'],
+    ] as const;
+    const pages: string[] = [];
+    for (const [path, page] of paths) pages.push(await ask(path, page));
+    expect(pages.map((page) => page.split(' ')[0])).toEqual(['undefined', '1', 'a', 'b']);
+    for (const [at, [path, page]] of paths.entries()) expect(await ask(path, page)).toBe(pages[at]);
   });
 });

@@ -49,20 +49,21 @@ export class MethodCall implements CallContext {
     readonly executionContext: ExecutionContext | undefined,
   ) {}
 
-  get params(): Record<string, unknown> {
-    return this.#bag('params');
+  // Each property by its name, not through one function for all: on Express that is what a look-up's cost depends on.
+  get params(): Bag {
+    return (this.request as RequestParts | undefined)?.params ?? {};
   }
 
-  get query(): Record<string, unknown> {
-    return this.#bag('query');
+  get query(): Bag {
+    return (this.request as RequestParts | undefined)?.query ?? {};
   }
 
-  get headers(): Record<string, unknown> {
-    return this.#bag('headers');
+  get headers(): Bag {
+    return (this.request as RequestParts | undefined)?.headers ?? {};
   }
 
   get body(): unknown {
-    return (this.request as { body?: unknown } | undefined)?.body;
+    return (this.request as RequestParts | undefined)?.body;
   }
 
   get user(): unknown {
@@ -92,11 +93,13 @@ export class MethodCall implements CallContext {
     after.#result = result;
     return after;
   }
+}
 
-  #bag(name: 'params' | 'query' | 'headers'): Record<string, unknown> {
-    return ((this.request as Record<string, unknown> | undefined)?.[name] ?? {}) as Record<
-      string,
-      unknown
-    >;
-  }
+type Bag = Record<string, unknown>;
+
+interface RequestParts {
+  readonly params?: Bag;
+  readonly query?: Bag;
+  readonly headers?: Bag;
+  readonly body?: unknown;
 }

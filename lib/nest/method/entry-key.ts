@@ -33,7 +33,7 @@ export class KeyMaker {
   /** {@link full} for a handler, encoded. */
   encoded(call: MethodCall, plan: MethodPlan, planned: PlannedCacheable): string {
     const { bareKey } = planned;
-    return bareKey !== undefined && isEmpty(call.params) && isEmpty(call.query)
+    return bareKey !== undefined && isEmpty(call.params) && hasNoQuery(call)
       ? bareKey
       : encodeKey(this.full(call, plan, planned));
   }
@@ -138,6 +138,13 @@ export function bareRouteKey(
   return inputs.takesBody || inputs.takesHost
     ? undefined
     : encodeKey(decoratedKey(name, route, {}, {}));
+}
+
+/** Express parses the query anew each time it is asked for; without a `?` there is none, unless somebody put one there. */
+function hasNoQuery(call: MethodCall): boolean {
+  const request = call.request as { url?: unknown } | undefined;
+  const isParsedFromUrl = typeof request?.url === 'string' && !Object.hasOwn(request, 'query');
+  return isParsedFromUrl ? !(request.url as string).includes('?') : isEmpty(call.query);
 }
 
 function isEmpty(bag: Record<string, unknown>): boolean {

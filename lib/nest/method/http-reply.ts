@@ -19,6 +19,9 @@ interface NodeLikeResponse {
   readonly statusCode: number;
   getHeaders(): Headers;
   getHeader(name: string): HeaderValue | undefined;
+  /** Node's responses, and Express's, which are Node's; Fastify's have others. */
+  readonly headersSent?: boolean;
+  setHeader?(name: string, value: string): void;
 }
 
 const CACHE_NAME = 'nestjs-scoped-cache';
@@ -91,14 +94,15 @@ export class HttpReply {
 
   /** Adds what this cache did to `Cache-Status` (RFC 9211), behind what others say there. */
   announce(what: string): void {
-    if (this.#isSent) return;
-    const member = `${CACHE_NAME}; ${what}`;
-    const others = (this.response as NodeLikeResponse).getHeader('cache-status');
-    this.adapter.setHeader!(
-      this.response,
-      'Cache-Status',
-      others === undefined ? member : `${String(others)}, ${member}`,
-    );
+    const response = this.response as NodeLikeResponse;
+    // Node's own methods where the response has them (Express): the adapter's take a detour, on every hit.
+    const isNative = typeof response.setHeader === 'function';
+    if (isNative ? response.headersSent : this.#isSent) return;
+    const others = response.getHeader('cache-status');
+    const own = `${CACHE_NAME}; ${what}`;
+    const all = others === undefined ? own : `${String(others)}, ${own}`;
+    if (isNative) response.setHeader!('Cache-Status', all);
+    else this.adapter.setHeader!(this.response, 'Cache-Status', all);
   }
 
   get #isSent(): boolean {
