@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
-import { faultOf } from './faults.js';
+import { faultOf, messageOf } from './faults.js';
 import type { ResolvedRedisOptions } from './redis-options.js';
 import { bucketTags, slotOf } from './slots.js';
 
@@ -73,7 +73,7 @@ export class Connection {
   /** For a command that cannot be sent: the client's state, and the error that led to it where that is known. */
   notConnected(): Error {
     const { status } = this.client;
-    const text = this.#trouble instanceof Error ? `: ${this.#trouble.message}` : '';
+    const text = this.#trouble === undefined ? '' : `: ${messageOf(this.#trouble)}`;
     return new Error(`not connected (the client is ${status})${text}`);
   }
 

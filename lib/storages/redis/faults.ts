@@ -27,13 +27,21 @@ const REMEDIES: Readonly<Record<string, string>> = {
 /** Any error as one of ours, with what to do about it and without the command that caused it. */
 export function faultOf(error: unknown): CacheError {
   if (error instanceof CacheError) return error;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   const word = wordOf(text);
   const remedy = Object.hasOwn(REMEDIES, word) ? ` ${REMEDIES[word]}` : '';
   // The client's error carries the command, and with it the value: only its text goes on.
   return new StorageUnavailableError(`Redis: ${shortened(text).replace(/\.$/, '')}.${remedy}`, {
     cause: withoutCommand(error, text),
   });
+}
+
+/** An error's text; its code where it has none, as when every address of a host refused. */
+export function messageOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null) return String(error);
+  const { message, code } = error as { readonly message?: unknown; readonly code?: unknown };
+  for (const text of [message, code]) if (typeof text === 'string' && text !== '') return text;
+  return 'an error without a message';
 }
 
 function wordOf(text: string): string {
