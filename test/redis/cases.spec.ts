@@ -41,7 +41,7 @@ function make(options: CacheOptions): Cache {
 }
 
 const redis = (options: Partial<RedisStorageOptions> = {}): ReturnType<typeof redisStorage> =>
-  redisStorage({ url: `redis://127.0.0.1:${server.port}`, ...options });
+  redisStorage({ url: `redis://127.0.0.1:${server.port}`, timeout: '2s', ...options });
 
 /** What clients send while `act` runs, in order; what scripts call is not theirs. */
 async function sentDuring(act: () => Promise<unknown>): Promise<string[]> {

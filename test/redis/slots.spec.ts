@@ -168,8 +168,11 @@ describe('slots that move and slots that nobody serves', () => {
     const [from, to] = cluster.ports as [number, number];
     const slots = (await slotsIn(from)).slice(0, 6);
     expect(slots.length).toBeGreaterThan(3);
-    for (const slot of slots) await moveSlot(slot, from, to, 20);
-    await load.stop();
+    try {
+      for (const slot of slots) await moveSlot(slot, from, to, 20);
+    } finally {
+      await load.stop();
+    }
     console.log(
       `${slots.length} slots moved: ${load.operations} operations, ${load.failed} failed, worst ${load.worstMs.toFixed(0)} ms`,
     );
