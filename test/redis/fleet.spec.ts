@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
 import type { ServerProcess } from '../support/servers/process.js';
 import { cli, startRedis } from '../support/servers/redis.js';
 import { buildPackage, Worker } from './fleet/fleet.js';
@@ -7,12 +8,15 @@ import { sleep } from './support.js';
 let server: ServerProcess;
 let built: ReturnType<typeof buildPackage>;
 let workers: Worker[] = [];
+let source: Redis;
 
 beforeAll(async () => {
   built = buildPackage();
   server = await startRedis();
+  source = new Redis(server.port, '127.0.0.1');
 }, 120_000);
 afterAll(async () => {
+  source.disconnect();
   built.remove();
   await server.stop();
 });
@@ -62,24 +66,71 @@ describe.each(TIERS)('%s, in processes of their own', (tiers) => {
     expect(delayMs).toBeLessThan(1_250);
   }, 30_000);
 
-  test('P5 P6 evictions at every step of a load in another process leave no older value', async () => {
-    const [a, b] = (await start(2, tiers)) as [Worker, Worker];
-    const scope = { org: 'o' };
-    for (let round = 0; round < 60; round++) {
-      const options = { scope, tags: ['t'] };
-      const begun = b.nextLoad();
-      const old = b.ask('load', { key: `r${round}`, value: 'old', ms: 4 + (round % 4), options });
-      await begun;
-      await sleep((round % 10) / 2);
-      if (round % 3 === 0) await a.ask('evictScope', { scope });
-      else if (round % 3 === 1) await a.ask('evictTags', { tags: ['t'] });
-      else await a.ask('delete', { key: `r${round}`, options: { scope } });
-      await old;
-      await sleep(60);
-      for (const worker of [a, b])
-        expect(await worker.ask('get', { key: `r${round}`, options: { scope } })).not.toBe('old');
+  /** What outdates a load, done by another process; `left` is what may be found afterwards besides nothing. */
+  const CHANGES: Record<
+    string,
+    { act(worker: Worker, key: string): Promise<unknown>; left?: string }
+  > = {
+    set: {
+      act: (worker, key) => worker.ask('set', { key, value: 'set', options: at(key) }),
+      left: 'set',
+    },
+    delete: { act: (worker, key) => worker.ask('delete', { key, options: at(key) }) },
+    evictScope: { act: (worker, key) => worker.ask('evictScope', { scope: at(key).scope }) },
+    'evictScope above': {
+      act: (worker, key) => worker.ask('evictScope', { scope: { org: at(key).scope.org } }),
+    },
+    evictTags: { act: (worker, key) => worker.ask('evictTags', { tags: [key] }) },
+    'evictTags in the scope': {
+      act: (worker, key) => worker.ask('evictTags', { tags: ['x', key], options: at(key) }),
+    },
+    clear: { act: (worker) => worker.ask('clear') },
+  };
+  const at = (key: string): { scope: { org: string; user: string } } => ({
+    scope: { org: `o ${key}`, user: 'u' },
+  });
+
+  /** One load at one step, outdated by another process, and what everybody finds then. */
+  async function outdateAtStep(
+    name: string,
+    step: number,
+    fleet: readonly Worker[],
+  ): Promise<void> {
+    const [evictor, ...loaders] = fleet as [Worker, ...Worker[]];
+    const { act, left } = CHANGES[name]!;
+    const key = `${name} ${step}`;
+    const load = (worker: Worker, ms: number): Promise<string[]> =>
+      worker.ask('load', { key, ms, options: { ...at(key), tags: [key] } });
+    await source.set(`source:${key}`, 'old');
+    const early = loaders.map((worker) => load(worker, (step % 5) * 2));
+    await sleep(step * 0.75);
+    await source.set(`source:${key}`, 'new');
+    await act(evictor, key);
+    // The bus has its time (P6); without a near tier the change is in force everywhere once it has resolved (P5).
+    if (tiers === 'tiered') await sleep(60);
+    const late = await Promise.all(fleet.map((worker) => load(worker, 0)));
+    expect([key, late.flat().includes('old')]).toEqual([key, false]);
+    await Promise.all(early);
+    if (tiers === 'tiered') await sleep(60);
+    for (const worker of fleet) {
+      const found = await worker.ask('get', { key, options: at(key) });
+      expect([key, [left, 'new', undefined].includes(found as string)]).toEqual([key, true]);
     }
-  }, 60_000);
+  }
+
+  test.each([2, 4])(
+    'P5 P6 in %d processes: set, delete, evictScope, evictTags and clear at every step of a load elsewhere leave no older value',
+    async (count) => {
+      const fleet = await start(count, tiers);
+      const { clear, ...others } = CHANGES;
+      if (!clear) throw new Error('unreachable');
+      for (let step = 0; step < 14; step++) {
+        await Promise.all(Object.keys(others).map((name) => outdateAtStep(name, step, fleet)));
+        await outdateAtStep('clear', step, fleet);
+      }
+    },
+    60_000,
+  );
 });
 
 test('P6 a process that dies right after a far write leaves no stale near value in others', async () => {

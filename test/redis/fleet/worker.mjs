@@ -1,6 +1,7 @@
 /** One process of a fleet: argv is the folder of the built package, the port, and the tiers. Does what it is told, one message each. */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Redis } from 'ioredis';
 
 const [dist, port, tiers] = process.argv.slice(2);
 const from = (file) => import(pathToFileURL(join(dist, file)).href);
@@ -13,6 +14,8 @@ const storage =
   tiers === 'tiered' ? tieredStorage({ near: memoryStorage(), far, heartbeat: '200ms' }) : far;
 const cache = new Cache({ storage, ttl: '10m' }, nodePlatform, undefined, () => memoryStorage());
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+/** Where loaders read, when they are told no value: what the cache is a cache of. */
+const source = new Redis(Number(port), '127.0.0.1');
 let loads = 0;
 
 const tasks = {
@@ -20,7 +23,11 @@ const tasks = {
   set: ({ key, value, options }) => cache.set(key, value, options),
   delete: ({ key, options }) => cache.delete(key, options),
   evictScope: ({ scope }) => cache.evictScope(scope),
-  evictTags: ({ tags }) => cache.evictTags(tags),
+  evictTags: ({ tags, options }) => cache.evictTags(tags, options),
+  expireTags: ({ tags, options }) => cache.expireTags(tags, options),
+  clear: () => cache.clear(),
+  size: () => cache.size(),
+  figures: async () => (await cache.stats()).storage,
   loads: () => loads,
   load: ({ key, value, ms, options, callers = 1 }) =>
     Promise.all(
@@ -30,8 +37,9 @@ const tasks = {
           async () => {
             loads++;
             process.send({ loading: key });
+            const read = value ?? (await source.get(`source:${key}`));
             await sleep(ms);
-            return value;
+            return read;
           },
           options,
         ),
