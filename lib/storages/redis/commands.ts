@@ -43,9 +43,13 @@ export class Commands {
     return this.#script(script, scope, [keys.length, ...keys, scope.scriptBase, ...args], null);
   }
 
-  /** The values of keys in one slot (on a single server, of any keys). */
+  /** The values of keys in one slot (on a single server, of any keys). Sent at once. */
   mget(bucket: number, keys: string[]): Promise<(Buffer | null)[]> {
-    return this.send(bucket, () => this.connection.client.mgetBuffer(keys));
+    const { client } = this.connection;
+    return this.send(
+      bucket,
+      (deadline) => sendGuarded(client, 'mget', keys, null, deadline) as Promise<(Buffer | null)[]>,
+    );
   }
 
   /** The first index in the bucket's garbage list. */

@@ -15,7 +15,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-const BATCH_MAX = 128;
+/** Small enough for the server to work on one while the next is made. */
+const BATCH_MAX = 32;
 
 /**
  * Reads that begin in one turn of the event loop go out as one MGET (on a Cluster, one for each bucket), and nodes that
