@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { deserialize, serialize } from 'node:v8';
 import type { OpenStorage } from '../../lib/core/storage.js';
 import { redisStorage } from '../../lib/redis.js';
 import type { ServerProcess } from '../support/servers/process.js';
@@ -58,6 +59,21 @@ describe('one server', () => {
     });
     expect(found!.freshUntil - performance.now()).toBeGreaterThan(59_000);
     expect(found!.freshUntil - performance.now()).toBeLessThan(60_500);
+  });
+
+  test('PC-17 a binary serializer of one’s own works on a server', async () => {
+    const binary = {
+      name: 'v8',
+      serialize: (value: unknown) =>
+        Buffer.concat([Buffer.of(0xff, 0xfe, 0x00, 0xc3, 0x28), serialize(value)]),
+      deserialize: (bytes: Uint8Array) => deserialize(bytes.subarray(5)) as unknown,
+    };
+    const url = `redis://127.0.0.1:${server.port}`;
+    const mine = redisStorage({ url }).open(testHost({ serializer: binary }));
+    const value = { big: 1n, of: new Map([['ü', new Uint8Array([0, 255])]]) };
+    await mine.write(at('k'), entry(value));
+    expect((await mine.read(at('k')))?.value).toEqual(value);
+    await mine.close();
   });
 
   test('S1 P7 an entry expires on the server, with all that was kept about it', async () => {
