@@ -41,6 +41,7 @@ describe('an encrypted folder', () => {
     const store = folder.store({ encryption: cipher(1) });
     await store.write(at('salary', ALICE), entry('hunter2', { tags: ['payroll'] }));
     await store.leases.acquire(at('salary2', ALICE), 10_000);
+    await store.parts.gate.whenIdle();
     expect(wordsIn(folder.path)).toEqual([]);
     expect((await store.read(at('salary', ALICE)))?.value).toBe('hunter2');
     expect(
