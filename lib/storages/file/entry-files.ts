@@ -3,10 +3,10 @@ import type { NewEntry } from '../../core/entry.js';
 import { CacheError } from '../../core/errors.js';
 import type { EnvelopeTimes } from '../../core/envelope.js';
 import type { EntryAddress, StorageHost } from '../../core/storage.js';
-import { hasCode, linkIfFree, patch, readWhole, rename, unlinkIfThere } from './disk.js';
+import { hasCode, linkIfFree, rename, unlinkIfThere } from './disk.js';
+import { patch, readWhole } from './file-content.js';
 import {
   decodeEntry,
-  decodeHead,
   encodeEntry,
   HEAD_AT,
   headOf,
@@ -62,34 +62,6 @@ export class EntryFiles {
       at,
     );
     return moved === undefined ? undefined : this.#putBackIfGood(at, place, moved);
-  }
-
-  /** A file that a walk came across, whatever its key; `undefined` for one that belongs elsewhere. */
-  async readFound(
-    folder: string,
-    name: string,
-    isMoved = false,
-  ): Promise<{ file: FileEntry; at: EntryAddress } | undefined> {
-    const bytes = await readWhole(this.layout.placeIn(folder, name).path);
-    const file = bytes instanceof Uint8Array ? this.#opened(bytes) : undefined;
-    const scope = file && this.host.scopes.parse(file.envelope.scope);
-    if (!file || !scope) return undefined;
-    const at = { scope, key: file.envelope.key };
-    const place = this.layout.placeOf(at);
-    const belongs = place.path.endsWith(name) && (isMoved || place.folder === folder);
-    return belongs ? { file, at } : undefined;
-  }
-
-  /** Removes a file that a walk came across, if its time is over; its head says so even where the rest cannot be opened. */
-  removeIfOver(folder: string, name: string): Promise<boolean> {
-    const place = this.layout.placeIn(folder, name);
-    return this.alone(place, async () => {
-      const bytes = await readWhole(place.path);
-      const file = bytes instanceof Uint8Array ? decodeHead(this.sealer, bytes) : undefined;
-      if (!file || this.host.clock.now() < file.staleUntil) return false;
-      await this.removeAlone(place);
-      return true;
-    });
   }
 
   encode(
@@ -215,15 +187,6 @@ export class EntryFiles {
     if (file === 'damaged') return undefined;
     await linkIfFree(moved, place.path);
     return file;
-  }
-
-  #opened(bytes: Uint8Array): FileEntry | undefined {
-    try {
-      return decodeEntry(this.sealer, bytes);
-    } catch (error) {
-      if (!(error instanceof CacheError)) throw error;
-      return undefined;
-    }
   }
 
   #report(error: CacheError, { key, scope }: EntryAddress): void {

@@ -1,8 +1,9 @@
 import { EntrySealer } from '../../core/entry-sealer.js';
 import type { StorageHost } from '../../core/storage.js';
-import type { NewFile } from './disk.js';
+import type { NewFile } from './file-content.js';
 import { EntryFiles } from './entry-files.js';
 import { FileLayout, type Place } from './file-layout.js';
+import { FoundFiles } from './found-files.js';
 import { FileLeases } from './file-leases.js';
 import type { FileSettings } from './file-options.js';
 import { FileSubtree } from './file-subtree.js';
@@ -26,11 +27,13 @@ export class FileParts {
   readonly gate: KeyGate;
   readonly files: EntryFiles;
   readonly slotless: SlotlessWrites;
+  readonly found: FoundFiles;
   readonly trash: Trash;
   readonly subtree: FileSubtree;
   readonly leases: FileLeases;
   readonly sweeper: Sweeper;
   readonly #background = new Set<Promise<void>>();
+  #isClosed = false;
   #isSeeded = false;
 
   constructor(
@@ -69,8 +72,16 @@ export class FileParts {
     const sealer = new EntrySealer(host, settings.encryption);
     this.files = new EntryFiles(host, sealer, this.layout, folders, this.gate, this.quarantine);
     this.slotless = new SlotlessWrites(this.files);
+    this.found = new FoundFiles(this.files);
     this.trash = new Trash(this.layout, this.owners, folders, fault);
-    this.subtree = new FileSubtree(host, this.layout, this.files, this.trash, this.usage);
+    this.subtree = new FileSubtree(
+      host,
+      this.layout,
+      this.files,
+      this.found,
+      this.trash,
+      this.usage,
+    );
     this.leases = new FileLeases(host, this.files, this.owners, (place, bytes) =>
       this.noteWritten(place, bytes),
     );
@@ -99,7 +110,13 @@ export class FileParts {
     this.#background.add(mine);
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     await this.sweeper.close();
     await this.trash.close();
     await this.gate.whenIdle();

@@ -1,4 +1,4 @@
-import { CacheError, StorageUnavailableError } from '../../core/errors.js';
+import { StorageUnavailableError } from '../../core/errors.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
 import type {
@@ -13,10 +13,10 @@ import type {
   StorageHost,
 } from '../../core/storage.js';
 import { AtomicChanges } from './atomic-changes.js';
-import { toStored, type FileEntry } from './entry-file.js';
-import type { Place } from './file-layout.js';
+import type { FileEntry } from './entry-file.js';
 import type { FileParts } from './file-parts.js';
 import { inOrder } from './in-order.js';
+import { Reads } from './reads.js';
 
 /** The file storage of one cache. */
 export class FileStore implements OpenStorage {
@@ -24,7 +24,7 @@ export class FileStore implements OpenStorage {
   readonly holds = 'bytes';
   readonly leases: Leases;
   readonly #changes: AtomicChanges;
-  #isClosed = false;
+  readonly #reads: Reads;
 
   constructor(
     readonly host: StorageHost,
@@ -32,19 +32,11 @@ export class FileStore implements OpenStorage {
   ) {
     this.leases = parts.leases;
     this.#changes = new AtomicChanges(host, parts);
+    this.#reads = new Reads(host, parts);
   }
 
-  async read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
-    const { files, layout } = this.parts;
-    const place = layout.placeOf(at);
-    const file = await files.read(at, place);
-    const now = this.host.clock.now();
-    if (!file || now >= file.staleUntil) return undefined;
-    if (options?.peek === true) return this.#decoded(at, file);
-    const renews = file.envelope.sliding && now < file.freshUntil && now !== file.envelope.storedAt;
-    const current = renews ? await this.#slide(at, place, file, now) : file;
-    this.#noteRead(at, place, file, now);
-    return this.#decoded(at, current);
+  read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
+    return this.#reads.read(at, options);
   }
 
   readMany(
@@ -156,64 +148,15 @@ export class FileStore implements OpenStorage {
   }
 
   async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
     await this.parts.close();
-  }
-
-  /** The entry with its life renewed; as it was, when it was replaced or removed in between. */
-  async #slide(at: EntryAddress, place: Place, file: FileEntry, now: number): Promise<FileEntry> {
-    const { files } = this.parts;
-    const { ttlMs, graceMs } = file.envelope;
-    try {
-      const isRenewed = await files.alone(place, () =>
-        files.renewAlone(place, file, { storedAt: now, ttlMs, graceMs }),
-      );
-      return isRenewed
-        ? { ...file, freshUntil: now + ttlMs, staleUntil: now + ttlMs + graceMs }
-        : file;
-    } catch (error) {
-      // The value is here and good; that its life could not be renewed costs a later miss.
-      this.#report('slide', error, at);
-      return file;
-    }
-  }
-
-  #noteRead(at: EntryAddress, place: Place, file: FileEntry, now: number): void {
-    if (!this.parts.usage.read(place.path, file.bytes.length, now, file.usedAt) || this.#isClosed)
-      return;
-    this.parts.inBackground(
-      this.parts.files.noteUse(place).catch((error: unknown) => this.#report('noteUse', error, at)),
-    );
-  }
-
-  /** A value that cannot be read (a class whose codec is gone) is a miss, like any other damage. */
-  #decoded(at: EntryAddress, file: FileEntry): StoredEntry | undefined {
-    try {
-      return toStored(this.host, file);
-    } catch (error) {
-      if (!(error instanceof CacheError)) throw error;
-      this.#report('read', error, at);
-      return undefined;
-    }
   }
 
   #isLive(file: FileEntry): boolean {
     return this.host.clock.now() < file.freshUntil;
   }
 
-  #report(during: string, error: unknown, at: EntryAddress): void {
-    this.host.listener.onFault?.({
-      during,
-      storage: this.type,
-      error,
-      key: at.key,
-      scope: at.scope,
-    });
-  }
-
   #checkOpen(): void {
-    if (this.#isClosed)
+    if (this.parts.isClosed)
       throw new StorageUnavailableError(
         'fileStorage: this storage is closed; nothing is written any more.',
       );

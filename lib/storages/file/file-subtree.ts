@@ -5,6 +5,7 @@ import { hasCode, rename } from './disk.js';
 import { toStored, type FileEntry } from './entry-file.js';
 import type { EntryFiles } from './entry-files.js';
 import { isEntryName, isLeaseName, type FileLayout } from './file-layout.js';
+import type { FoundFiles } from './found-files.js';
 import { voidLease } from './lease-file.js';
 import type { Trash } from './trash.js';
 import type { Usage } from './usage.js';
@@ -27,6 +28,7 @@ export class FileSubtree {
     readonly host: StorageHost,
     readonly layout: FileLayout,
     readonly files: EntryFiles,
+    readonly found: FoundFiles,
     readonly trash: Trash,
     readonly usage: Usage,
   ) {}
@@ -43,7 +45,7 @@ export class FileSubtree {
     let seen = 0;
     await forEach(atMost(COUNTED_MAX + 1, entriesIn(moved)), WIDTH, async (found) => {
       if (++seen > COUNTED_MAX) return;
-      const entry = await this.files.readFound(found.folder, found.name, true);
+      const entry = await this.found.read(found.folder, found.name, true);
       if (entry && this.#isFresh(entry.file)) live++;
     });
     this.trash.reclaimLater(moved);
@@ -95,7 +97,7 @@ export class FileSubtree {
 
   async *list(scope: ScopePath, options: ListOptions): AsyncGenerator<ListedEntry> {
     for await (const { folder, name } of filesIn(this.layout.folderOf(scope), options.deep)) {
-      const found = isEntryName(name) ? await this.files.readFound(folder, name) : undefined;
+      const found = isEntryName(name) ? await this.found.read(folder, name) : undefined;
       if (!found || !this.#isFresh(found.file)) continue;
       yield {
         address: found.at,
@@ -169,7 +171,7 @@ export class FileSubtree {
 
   async #forEachEntry(scope: ScopePath, work: (found: FoundEntry) => Promise<void>): Promise<void> {
     await forEach(filesIn(this.layout.folderOf(scope), true), WIDTH, async ({ folder, name }) => {
-      const found = isEntryName(name) ? await this.files.readFound(folder, name) : undefined;
+      const found = isEntryName(name) ? await this.found.read(folder, name) : undefined;
       if (found) await work(found);
     });
   }

@@ -1,12 +1,5 @@
-import {
-  createOpen,
-  createWhole,
-  hasCode,
-  lstat,
-  makeFolderIfMissing,
-  syncFolder,
-  type NewFile,
-} from './disk.js';
+import { hasCode, lstat, makeFolderIfMissing, syncFolder } from './disk.js';
+import { createOpen, createWhole, type NewFile } from './file-content.js';
 import type { FileLayout } from './file-layout.js';
 import type { Quarantine } from './quarantine.js';
 

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
-import { readWhole, rename, unlinkIfThere } from './disk.js';
+import { rename, unlinkIfThere } from './disk.js';
+import { readWhole } from './file-content.js';
 import type { Place } from './file-layout.js';
 import type { Folders } from './folders.js';
 

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../../core/clock.js';
-import { createWhole, hasCode, lstat, readWhole, unlinkIfThere, type NewFile } from './disk.js';
+import { hasCode, lstat, unlinkIfThere } from './disk.js';
+import { createWhole, readWhole, type NewFile } from './file-content.js';
 import type { FileLayout } from './file-layout.js';
 import {
   lifeOf,

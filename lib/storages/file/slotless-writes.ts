@@ -1,5 +1,6 @@
 import type { EntryAddress } from '../../core/storage.js';
-import { closeNow, isReplaced, isThere, readWhole, unlinkIfThere } from './disk.js';
+import { isThere, unlinkIfThere } from './disk.js';
+import { closeNow, isReplaced, readWhole } from './file-content.js';
 import type { EntryFiles } from './entry-files.js';
 import type { FileEntry } from './entry-file.js';
 import type { Place } from './file-layout.js';

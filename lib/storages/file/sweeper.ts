@@ -3,6 +3,7 @@ import type { StorageHost } from '../../core/storage.js';
 import { unlinkIfThere } from './disk.js';
 import type { EntryFiles } from './entry-files.js';
 import { isEntryName, isLeaseName, ownerOfTemp, type FileLayout } from './file-layout.js';
+import type { FoundFiles } from './found-files.js';
 import { readLease } from './lease-file.js';
 import type { Owners } from './owners.js';
 import type { Slots } from './slots.js';
@@ -18,6 +19,7 @@ export interface SweepParts {
   readonly host: StorageHost;
   readonly layout: FileLayout;
   readonly files: EntryFiles;
+  readonly found: FoundFiles;
   readonly owners: Owners;
   readonly slots: Slots;
   readonly trash: Trash;
@@ -119,18 +121,18 @@ export class Sweeper {
   }
 
   async #visitEntry(folder: string, name: string): Promise<boolean> {
-    const { host, files, usage } = this.parts;
-    const found = await files.readFound(folder, name);
-    if (!found) return files.removeIfOver(folder, name);
-    const place = this.parts.layout.placeOf(found.at);
+    const { host, files, found, usage } = this.parts;
+    const entry = await found.read(folder, name);
+    if (!entry) return found.removeIfOver(folder, name);
+    const place = this.parts.layout.placeOf(entry.at);
     const isOver = (file: { staleUntil: number }): boolean => host.clock.now() >= file.staleUntil;
-    if (!isOver(found.file)) {
-      usage.found(place.path, found.file.bytes.length, found.file.usedAt);
+    if (!isOver(entry.file)) {
+      usage.found(place.path, entry.file.bytes.length, entry.file.usedAt);
       return false;
     }
-    if (!(await files.removeIf(found.at, place, isOver))) return false;
+    if (!(await files.removeIf(entry.at, place, isOver))) return false;
     usage.removed(place.path);
-    host.listener.onRemoval?.('expired', 1, found.at.key, found.at.scope);
+    host.listener.onRemoval?.('expired', 1, entry.at.key, entry.at.scope);
     return true;
   }
 }
