@@ -35,9 +35,14 @@ export function decodeKey(encoded: string): CacheKey {
 function checkedLength(encoded: string): string {
   if (byteLengthExceeds(encoded, KEY_BYTES_MAX))
     throw new InvalidKeyError(
-      `The key is longer than 64 kB (${encoded.length} characters): ${encoded.slice(0, 40)}… Use an id or a digest of it.`,
+      `The key is longer than 64 kB: ${encoded.slice(0, 40)}… Use an id or a digest of it.`,
     );
   return encoded;
+}
+
+/** While a text grows: one object held in many places is written in each, and a key that is too long is refused anyway. */
+function growing(text: string): string {
+  return text.length > KEY_BYTES_MAX ? checkedLength(text) : text;
 }
 
 function encodeParts(key: readonly unknown[]): string {
@@ -115,7 +120,7 @@ function encodeList(list: readonly unknown[], at: Trail): string {
   let text = '[';
   for (let index = 0; index < list.length; index++) {
     if (index > 0) text += ',';
-    text += encodePart(list[index], index, at);
+    text = growing(text + encodePart(list[index], index, at));
   }
   return `${text}]`;
 }
@@ -128,7 +133,9 @@ function encodePlain(part: object, at: Trail): string {
   let text = '{';
   for (const name of Object.keys(part).sort()) {
     if (text.length > 1) text += ',';
-    text += `${JSON.stringify(name)}:${encodePart((part as Record<string, unknown>)[name], name, at)}`;
+    text = growing(
+      `${text}${JSON.stringify(name)}:${encodePart((part as Record<string, unknown>)[name], name, at)}`,
+    );
   }
   return `${text}}`;
 }
@@ -141,7 +148,7 @@ function textOf(step: Step, above: Trail | undefined): string {
 }
 
 function sorted(items: string[]): string {
-  return `[${items.sort().join(',')}]`;
+  return growing(`[${items.sort().join(',')}]`);
 }
 
 function toHex(bytes: Uint8Array): string {

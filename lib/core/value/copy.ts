@@ -3,6 +3,7 @@ import { assertNothingBeside, copyArray, copyPlain } from './checked.js';
 import { copyBuiltIn, type CopyPart } from './copy-built-in.js';
 import { kindOf } from './kinds.js';
 import { cyclic, refusedUnder, serializationError, tooDeep, unstorable } from './refusal.js';
+import { Repeats, WATCHED_AFTER } from './repeats.js';
 
 /** How many objects may be nested in each other. Far above any data, far below what the stack can take. */
 export const DEPTH_MAX = 1_000;
@@ -20,7 +21,7 @@ const WATCHED_FROM = 16;
  * symbol keys and hidden properties of objects, and properties that arrays and built-ins have beside their content.
  *
  * Not looked for: hidden (non-enumerable) properties of arrays and built-ins, and anything beside the bytes of views.
- * Getters are read once. One object in two places becomes two. Regular expressions start over (`lastIndex` 0), and views
+ * Getters are read once. One object in two places becomes two; a value that is mostly such places is refused. Regular expressions start over (`lastIndex` 0), and views
  * keep the bytes they show, not the rest of their buffer.
  * @param where what is stored where, for the message
  * @throws SerializationError
@@ -68,6 +69,8 @@ function copyTrusted(value: object, codecs: ClassCodecs): unknown {
 class Admission {
   /** The objects, from the watched depth on, that the one being copied is in. */
   #around: Set<object> | undefined;
+  #copied = 0;
+  #repeats: Repeats | undefined;
 
   constructor(readonly codecs: ClassCodecs) {}
 
@@ -76,6 +79,11 @@ class Admission {
       if (isCode(value)) throw unstorable(value);
       return value;
     }
+    if (++this.#copied > WATCHED_AFTER) (this.#repeats ??= new Repeats()).watch(value);
+    return this.#nested(value, depth);
+  };
+
+  #nested(value: object, depth: number): unknown {
     if (depth < WATCHED_FROM) return this.#object(value, depth);
     if (depth >= DEPTH_MAX) throw tooDeep(DEPTH_MAX);
     this.#around ??= new Set();
@@ -84,14 +92,14 @@ class Admission {
     const copy = this.#object(value, depth);
     this.#around.delete(value);
     return copy;
-  };
+  }
 
   #object(value: object, depth: number): unknown {
     const prototype = Object.getPrototypeOf(value) as object | null;
     if (prototype === Object.prototype && !Array.isArray(value))
       return copyPlain(value, {}, depth + 1, this.copy);
     const codec = this.codecs.ofInstance(value);
-    if (codec) return codec.decode(this.copy(codec.encode(value), depth + 1));
+    if (codec) return codec.decode(this.#encoded(codec.encode(value), depth + 1));
     const kind = kindOf(value);
     if (kind === 'array') return copyArray(value as unknown[], depth + 1, this.copy);
     if (kind === 'other') throw unstorable(value);
@@ -99,6 +107,12 @@ class Admission {
       return copyPlain(value, prototype === null ? bare() : {}, depth + 1, this.copy);
     assertNothingBeside(value, kind);
     return copyBuiltIn(value, kind, this.#partCopier(depth + BUILT_IN_LEVELS));
+  }
+
+  /** New each time, so it says nothing about what is repeated. */
+  #encoded(form: unknown, depth: number): unknown {
+    if (typeof form === 'object' && form !== null) return this.#nested(form, depth);
+    return this.copy(form, depth);
   }
 
   #partCopier(depth: number): CopyPart {

@@ -79,6 +79,14 @@ export function tooDeep(levels: number): Refusal {
   return new Refusal(`is nested more than ${levels} levels deep`, 'Store a flatter value.');
 }
 
+/** The refusal of a value that holds few objects in so many places that its copy would fill the memory. */
+export function repeated(times: number): Refusal {
+  return new Refusal(
+    `holds the same objects more than ${times} times over`,
+    'Each place gets a copy of its own: store an object once, and its id in the other places.',
+  );
+}
+
 function asRefusal(thrown: unknown): Refusal {
   if (thrown instanceof Refusal) return thrown;
   if (thrown instanceof RangeError && /call stack/i.test(thrown.message))

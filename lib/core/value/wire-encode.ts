@@ -5,6 +5,7 @@ import { BUILT_IN_LEVELS, DEPTH_MAX } from './copy.js';
 import { errorParts } from './error-parts.js';
 import { errorName, kindOf, viewName, type Kind } from './kinds.js';
 import { fieldStep, refusedUnder, tooDeep, unstorable } from './refusal.js';
+import { Repeats, WATCHED_AFTER } from './repeats.js';
 import { tagged, TAG } from './wire.js';
 
 /**
@@ -17,6 +18,9 @@ export function toWire(value: unknown, codecs: ClassCodecs | undefined): unknown
 }
 
 class WireEncoder {
+  #walked = 0;
+  #repeats: Repeats | undefined;
+
   constructor(readonly codecs: ClassCodecs | undefined) {}
 
   encode(value: unknown, depth: number): unknown {
@@ -32,7 +36,9 @@ class WireEncoder {
       case 'bigint':
         return tagged('bigint', String(value));
       case 'object':
-        return value === null ? null : this.#object(value, depth);
+        if (value === null) return null;
+        if (++this.#walked > WATCHED_AFTER) (this.#repeats ??= new Repeats()).watch(value);
+        return this.#object(value, depth);
       default:
         throw unstorable(value);
     }
@@ -41,13 +47,19 @@ class WireEncoder {
   #object(value: object, depth: number): unknown {
     if (depth >= DEPTH_MAX) throw tooDeep(DEPTH_MAX);
     const codec = this.codecs?.ofInstance(value);
-    if (codec) return tagged('class', this.encode(codec.encode(value), depth + 1), codec.name);
+    if (codec) return tagged('class', this.#encoded(codec.encode(value), depth + 1), codec.name);
     const kind = kindOf(value);
     if (kind === 'array') return this.#array(value as unknown[], depth + 1);
     if (kind === 'plain') return this.#plain(value as Record<string, unknown>, depth + 1);
     if (kind === 'other') throw unstorable(value);
     assertNothingBeside(value, kind);
     return this.#builtIn(value, kind, depth + BUILT_IN_LEVELS);
+  }
+
+  /** New each time, so it says nothing about what is repeated. */
+  #encoded(form: unknown, depth: number): unknown {
+    if (typeof form === 'object' && form !== null) return this.#object(form, depth);
+    return this.encode(form, depth);
   }
 
   #builtIn(value: object, kind: Kind, depth: number): unknown {

@@ -72,6 +72,20 @@ describe('encodeKey', () => {
       expect(() => encodeKey(key)).toThrow(InvalidKeyError);
   });
 
+  it('P16 a part that is held in ever more places is refused as soon as its text is too long', () => {
+    const arounds: ((held: unknown) => unknown)[] = [
+      (held) => [held, held],
+      (held) => ({ a: held, b: held }),
+      (held) => new Map([...'ab'].map((name) => [name, held])),
+      (held) => new Set([[held], [held]]),
+    ];
+    for (const around of arounds) {
+      let part: unknown = 1;
+      for (let level = 0; level < 40; level++) part = around(part);
+      expect(() => encodeKey(['k', part])).toThrow(/longer than 64 kB.*Use an id or a digest/);
+    }
+  });
+
   it('values of another realm are the same keys', () => {
     const foreign = vm.runInNewContext(
       `[{ a: new Date(5), m: new Map([[1, new Set([2])]]) }, [1]]`,

@@ -295,6 +295,31 @@ describe('what is refused', () => {
     expect(performance.now() - started).toBeLessThan(1_000);
   });
 
+  it('P16: one object in ever more places, before its copies fill the memory', () => {
+    const pair = (held: unknown): unknown => [held, held];
+    const instance = (held: unknown): unknown => new User('x', held as Date);
+    const map = (held: unknown): unknown => new Map([...'ab'].map((key) => [key, held]));
+    const typed = new ClassCodecs();
+    typed.registerType(User);
+    for (const around of [pair, (held: unknown) => pair(instance(held)), map]) {
+      let value: unknown = { a: 1 };
+      for (let level = 0; level < 30; level++) value = around(value);
+      const error = thrownBy(() => copyIn(value, typed, 'key "k"')) as Error;
+      expect(error).toBeInstanceOf(SerializationError);
+      expect(error.message).toMatch(
+        /the same objects more than 100000 times.*store an object once/,
+      );
+      expect(error.message.length).toBeLessThan(300);
+    }
+  });
+
+  it('P10: not what is merely large, nor a list of many that hold the same one', () => {
+    const country = { code: 'x' };
+    const rows = Array.from({ length: 150_000 }, (_, id) => ({ id, country }));
+    expect(copy(rows)).toHaveLength(150_000);
+    expect(copy(Array.from({ length: 100_000 }, () => country))).toHaveLength(100_000);
+  });
+
   it.each(deepest)('PC-15: 100,000, not %i, nested %s', (_, __, around) => {
     const error = failure(nested(100_000, around));
     expect(error).toBeInstanceOf(SerializationError);

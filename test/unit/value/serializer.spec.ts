@@ -122,6 +122,13 @@ describe('what cannot be written', () => {
     for (const [, , around] of deepest)
       expect(() => serialize(nested(100_000, around))).toThrow(/1000 levels/);
   });
+
+  it('P16: one object in ever more places, before its copies fill the memory', () => {
+    let value: unknown = { a: 1 };
+    for (let level = 0; level < 30; level++) value = [value, value];
+    expect(() => serialize(value)).toThrow(SerializationError);
+    expect(() => serialize(value)).toThrow(/the same objects more than 100000 times/);
+  });
 });
 
 describe('bytes that are no value', () => {
