@@ -20,8 +20,8 @@ export const isQuick = process.argv.includes('--quick');
  * Times contenders in alternating rounds, so that whatever else the machine does hits all of them alike, and reports
  * medians. Only ratios within one run mean anything.
  *
- * Garbage is collected before each round, so that nobody pays for another's. `collects: false` is for whole servers, where a
- * forced collection also throws away what the engine has learned of a framework's objects, which no server does to itself.
+ * Garbage is collected before each round, so that nobody pays for another's. `collects: false` is for
+ * rounds of a few milliseconds, most of which nothing interrupts, and for whole servers, where a forced collection also throws away what the engine has learned of a framework's objects, which no server does to itself.
  */
 export async function measure(
   contenders: readonly Contender[],
@@ -57,6 +57,17 @@ export function median(values: readonly number[]): number {
 export function ratio(measured: readonly Measured[], name: string, other: string): number {
   const of = (wanted: string): number => measured.find((one) => one.name === wanted)!.opsPerSecond;
   return Math.round((of(name) / of(other)) * 100) / 100;
+}
+
+/**
+ * {@link ratio} as the median over the rounds of the ratios within each round. For differences of a few per cent: what slows
+ * the machine down for seconds slows both.
+ */
+export function pairedRatio(measured: readonly Measured[], name: string, other: string): number {
+  const of = (wanted: string): readonly number[] =>
+    measured.find((one) => one.name === wanted)!.rounds;
+  const ratios = of(name).map((speed, round) => speed / of(other)[round]!);
+  return Math.round(median(ratios) * 1_000) / 1_000;
 }
 
 /** A floor that an issue sets, and what was reached. */
