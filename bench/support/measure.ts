@@ -20,8 +20,9 @@ export const isQuick = process.argv.includes('--quick');
  * Times contenders in alternating rounds, so that whatever else the machine does hits all of them alike, and reports
  * medians. Only ratios within one run mean anything.
  *
- * Garbage is collected before each round, so that nobody pays for another's. `collects: false` is for
- * rounds of a few milliseconds, most of which nothing interrupts, and for whole servers, where a forced collection also throws away what the engine has learned of a framework's objects, which no server does to itself.
+ * Garbage is collected before each round, so that nobody pays for another's. `collects: false` is for rounds of a few
+ * milliseconds, most of which nothing interrupts, and for whole servers, where a forced collection also throws away what the
+ * engine has learned of a framework's objects, which no server does to itself.
  */
 export async function measure(
   contenders: readonly Contender[],
