@@ -124,7 +124,7 @@ const at = (
     },
   }));
 
-const rounds = { rounds: 5, ms: 250 };
+const rounds = { rounds: 7, ms: 400, collects: false };
 const get64 = await measure(at(getters, 64), rounds);
 const set64 = await measure(at(setters, 64), rounds);
 const get1 = await measure(at(getters, 1), rounds);

@@ -21,8 +21,8 @@ export const isQuick = process.argv.includes('--quick');
  * medians. Only ratios within one run mean anything.
  *
  * Garbage is collected before each round, so that nobody pays for another's. `collects: false` is for rounds of a few
- * milliseconds, most of which nothing interrupts, and for whole servers, where a forced collection also throws away what the
- * engine has learned of a framework's objects, which no server does to itself.
+ * milliseconds, most of which nothing interrupts, and for whole servers and clients with their network, where a forced
+ * collection also throws away what the engine has learned of their objects, which no program does to itself.
  */
 export async function measure(
   contenders: readonly Contender[],
