@@ -11,6 +11,8 @@ export class Flight<R> {
   isVoid = false;
   /** Its loader failed and said that no stale value may stand in for its answer. */
   hidesStale = false;
+  /** The number of the last caller who joined it; 0 when nobody has. */
+  lastJoined = 0;
   #evictedTags: Set<string> | undefined;
   #resolve!: (result: R) => void;
   #reject!: (reason: unknown) => void;

@@ -21,6 +21,11 @@ export interface Landing {
   readonly stored: boolean;
   /** Its key was written or evicted meanwhile: callers who came after that must not use it. */
   readonly fenced: boolean;
+  /**
+   * The last caller (they are numbered) who had come when this value was still known to be right. Whoever joined later may
+   * have come after an eviction in another process, which nobody has told this one.
+   */
+  readonly lastCaller: number;
   /** Monotonic ms; `undefined` when it was not stored. */
   readonly freshUntil: number | undefined;
   readonly tags: readonly string[];
@@ -41,6 +46,14 @@ export interface LoadRequest {
   readonly stale: StoredEntry | undefined;
 }
 
+/** What a loader brought. */
+interface Loaded {
+  readonly value: unknown;
+  readonly loadMs: number;
+  /** See {@link Landing.lastCaller}, as of the loader's begin. */
+  readonly lastCaller: number;
+}
+
 /** Rounds in which a joined flight turned out fenced before a caller loads on its own. */
 const JOIN_ROUNDS_MAX = 8;
 
@@ -54,6 +67,8 @@ export class Loading {
   readonly fences = new WriteFences();
   readonly notes: LoadNotes;
   readonly #plans = new Set<LoadPlan>();
+  /** How many have asked for a load so far. */
+  #callers = 0;
 
   constructor(
     readonly storage: OpenStorage,
@@ -69,13 +84,16 @@ export class Loading {
     const note = this.notes.find(request.id);
     if (note && !note.hidesStale && request.stale) return this.#fromStale(request.stale);
     if (note?.failure) throw note.failure.error;
+    const caller = ++this.#callers;
     for (let round = 0; ; round++) {
       const joined = round < JOIN_ROUNDS_MAX ? this.flights.find(request.id) : undefined;
       if (!joined) return this.#wait(request, this.#launch(request, false), 'loaded');
       // An eviction on another node, or of a tag, shows only at landing: whoever joined may have come after it.
       const mayBeLate = joined.isSuspect || this.storage.leases !== undefined;
+      joined.lastJoined = caller;
       const obtained = await this.#wait(request, joined, 'joined');
-      const cameTooLate = mayBeLate && (obtained.fenced || joined.isFencedFor(obtained.tags));
+      const isOutdated = obtained.fenced || joined.isFencedFor(obtained.tags);
+      const cameTooLate = mayBeLate && (isOutdated || caller > obtained.lastCaller);
       if (obtained.outcome === 'stale' || !cameTooLate) return obtained;
       this.flights.detach(joined);
     }
@@ -205,6 +223,7 @@ export class Loading {
     isRefresh: boolean,
   ): Promise<Lease | Landing> {
     for (;;) {
+      const lastCaller = this.#callers;
       const answer = await leases.acquire(request.at, request.settings.leaseMs, isRefresh);
       if (answer.kind === 'leased') {
         if (plan.isAborted) await leases.release(answer.lease);
@@ -212,8 +231,9 @@ export class Loading {
         plan.seeStale(() => this.#asLookup(answer.stale));
         return answer.lease;
       }
-      if (answer.kind === 'hit') return this.#fromEntry(answer.entry, flight);
-      if (isRefresh && request.stale) return this.#fromEntry(request.stale, flight);
+      if (answer.kind === 'hit') return this.#fromEntry(answer.entry, flight, lastCaller);
+      // Read before this flight began, so nobody who joined it may have that.
+      if (isRefresh && request.stale) return this.#fromEntry(request.stale, flight, 0);
       await answer.changed(request.settings.leaseMs);
       plan.throwIfAborted();
     }
@@ -232,11 +252,12 @@ export class Loading {
         void this.storage.leases!.release(lease);
       });
     const startedAt = this.platform.clock.monotonic();
+    const lastCaller = this.storage.leases ? this.#callers : Infinity;
     this.state.loads++;
     try {
       const value = this.values.admit(await request.loader(plan), request.at.key);
       const loadMs = this.platform.clock.monotonic() - startedAt;
-      return await this.#store(value, loadMs, flight, plan, lease);
+      return await this.#store({ value, loadMs, lastCaller }, flight, plan, lease);
     } catch (error) {
       this.state.loadErrors++;
       if (lease) await this.storage.leases!.release(lease);
@@ -247,8 +268,7 @@ export class Loading {
   }
 
   async #store(
-    value: unknown,
-    loadMs: number,
+    { value, loadMs, lastCaller }: Loaded,
     flight: Flight<Landing>,
     plan: LoadPlan,
     lease: Lease | undefined,
@@ -260,12 +280,16 @@ export class Loading {
       tags,
       stored: false,
       fenced: false,
+      lastCaller,
       freshUntil: undefined,
     };
     const mayStore = plan.stores && (lease !== undefined || this.storage.leases === undefined);
+    const confirming = this.#callers;
     if (!mayStore || flight.isFencedFor(tags)) {
-      if (lease) await this.storage.leases!.release(lease);
-      return { ...landing, fenced: flight.isFencedFor(tags) };
+      const isAsked = flight.lastJoined > lastCaller;
+      const isConfirmed = lease !== undefined && (await this.#giveBack(lease, plan, isAsked));
+      const fenced = flight.isFencedFor(tags);
+      return { ...landing, fenced, lastCaller: isConfirmed ? confirming : lastCaller };
     }
     const ttlMs = jittered(plan.ttlMs, plan.settings.jitter, this.platform.random);
     const entry: NewEntry = {
@@ -283,8 +307,22 @@ export class Loading {
       ...landing,
       stored: stored === true,
       fenced,
+      lastCaller: stored === true ? confirming : lastCaller,
       freshUntil: stored === true ? storedAt + ttlMs : undefined,
     };
+  }
+
+  /** Without storing. `isAsked`: somebody joined since the loader began, who has to know whether the lease was still valid. */
+  async #giveBack(lease: Lease, plan: LoadPlan, isAsked: boolean): Promise<boolean> {
+    const leases = this.storage.leases!;
+    try {
+      return isAsked && (await leases.renew(lease, plan.settings.leaseMs));
+    } catch (error) {
+      this.#fault('renew', error, lease.at);
+      return false;
+    } finally {
+      await leases.release(lease);
+    }
   }
 
   /** `undefined` when the storage failed: that is a fault, not a fence. */
@@ -375,13 +413,14 @@ export class Loading {
       from: 'storage',
       stored: false,
       fenced: false,
+      lastCaller: Infinity,
       freshUntil: stale.freshUntil,
       tags: stale.tags,
       outcome: 'stale',
     };
   }
 
-  #fromEntry(entry: StoredEntry, flight: Flight<Landing>): Landing {
+  #fromEntry(entry: StoredEntry, flight: Flight<Landing>, lastCaller: number): Landing {
     // Values from bytes are fresh objects, but one flight serves many callers: admit, so that each release is a copy.
     const value =
       this.storage.holds === 'values' ? entry.value : this.values.admit(entry.value, flight.at.key);
@@ -390,6 +429,7 @@ export class Loading {
       from: 'storage',
       stored: true,
       fenced: flight.isFencedFor(entry.tags),
+      lastCaller,
       freshUntil: entry.freshUntil,
       tags: entry.tags,
     };

@@ -1,10 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   memoryStorage,
+  ScopeTree,
   type EntryAddress,
   type Lease,
   type LeaseAnswer,
   type Leases,
+  type LoadContext,
   type NewEntry,
   type OpenStorage,
   type StorageDriver,
@@ -16,6 +18,10 @@ class Fleet implements StorageDriver {
   readonly name = 'fleet';
   readonly holders = new Map<string, { lease: Lease; until: number }>();
   renewals = 0;
+  /** As a full server: reads and removals work, leases do not. */
+  hasNoLeases = false;
+  /** The answers of `acquire` and `store` come when it has resolved, after the storage has done its work. */
+  slowness = Promise.resolve();
   readonly #inner = memoryStorage();
   #memory!: OpenStorage;
 
@@ -24,7 +30,11 @@ class Fleet implements StorageDriver {
   open(host: Parameters<StorageDriver['open']>[0]): OpenStorage {
     this.#memory = this.#inner.open(host);
     const leases: Leases = {
-      acquire: (at, leaseMs, refresh) => this.#acquire(at, leaseMs, refresh === true),
+      acquire: async (at, leaseMs, refresh) => {
+        const answer = await this.#acquire(at, leaseMs, refresh === true);
+        await this.slowness;
+        return answer;
+      },
       store: async (lease, entry) => this.#store(lease, entry),
       release: async (lease) => void (this.#holds(lease) && this.holders.delete(lease.at.key)),
       renew: async (lease, leaseMs) => this.#renew(lease, leaseMs),
@@ -39,6 +49,17 @@ class Fleet implements StorageDriver {
     });
   }
 
+  /** Another process removes the entry, which voids the lease on it. */
+  async removeElsewhere(at: EntryAddress): Promise<void> {
+    this.holders.delete(at.key);
+    await this.#memory.remove(at);
+  }
+
+  async storeElsewhere(at: EntryAddress, value: unknown): Promise<void> {
+    const entry = { value, ttlMs: 60_000, graceMs: 0, sliding: false, tags: [] };
+    await this.#memory.write(at, entry);
+  }
+
   /** Another process takes the lease. */
   holdElsewhere(key: string, ms: number): Lease {
     const lease = { at: { key } as EntryAddress };
@@ -47,6 +68,7 @@ class Fleet implements StorageDriver {
   }
 
   async #acquire(at: EntryAddress, leaseMs: number, refresh: boolean): Promise<LeaseAnswer> {
+    if (this.hasNoLeases) throw new Error('OOM');
     const entry = await this.#memory.read(at, { peek: true });
     const isFresh = entry !== undefined && this.clock.monotonic() < entry.freshUntil;
     if (isFresh && !refresh) return { kind: 'hit', entry };
@@ -72,7 +94,9 @@ class Fleet implements StorageDriver {
   async #store(lease: Lease, entry: NewEntry): Promise<boolean> {
     if (!this.#holds(lease)) return false;
     this.holders.delete(lease.at.key);
-    return this.#memory.write(lease.at, entry);
+    const stored = await this.#memory.write(lease.at, entry);
+    await this.slowness;
+    return stored;
   }
 
   #renew(lease: Lease, leaseMs: number): boolean {
@@ -181,5 +205,107 @@ describe('leases', () => {
     await clock.advanceAsync(1_000);
     const value = await cache.getOrSet('k', ({ stale }) => (stale.hit ? stale.value : 'nothing'));
     expect(value).toBe('old');
+  });
+});
+
+describe('P5 whoever comes after an eviction in another process does not get a load that began before it', () => {
+  const at = { scope: new ScopeTree([]).pathOf('global', undefined), key: 'k' };
+
+  /** Starts a load of 'old', evicts elsewhere while it runs, and asks again; `late` is what the second caller gets. */
+  async function race(
+    { cache, clock, fleet }: ReturnType<typeof setUp>,
+    evicts: boolean,
+    first: (load: LoadContext) => void = () => undefined,
+  ) {
+    const source = deferred<string>();
+    let loads = 0;
+    const early = cache.getOrSet('k', (load) => {
+      loads++;
+      first(load);
+      return source.promise;
+    });
+    await clock.advanceAsync(1);
+    expect(loads).toBe(1);
+    if (evicts) await fleet.removeElsewhere(at);
+    const late = cache.getOrSet('k', () => {
+      loads++;
+      return 'new';
+    });
+    await clock.advanceAsync(1);
+    expect(loads).toBe(1);
+    source.resolve('old');
+    await clock.advanceAsync(100);
+    expect(await early).toBe('old');
+    return { late: await late, loads };
+  }
+
+  it('when there was no lease to be had: it waits, and then loads once', async () => {
+    const parts = setUp();
+    parts.fleet.hasNoLeases = true;
+    expect(await race(parts, true)).toEqual({ late: 'new', loads: 2 });
+  });
+
+  it('when the result is not stored', async () => {
+    expect(await race(setUp(), true, (load) => load.skipStore())).toEqual({
+      late: 'new',
+      loads: 2,
+    });
+  });
+
+  it('and P9 without an eviction a result that is not stored serves all who wait for it', async () => {
+    expect(await race(setUp(), false, (load) => load.skipStore())).toEqual({
+      late: 'old',
+      loads: 1,
+    });
+  });
+
+  it('when it was stored, and evicted again before the answer came', async () => {
+    const { cache, clock, fleet } = setUp();
+    const answer = deferred<void>();
+    const early = cache.getOrSet('k', () => {
+      fleet.slowness = answer.promise;
+      return 'old';
+    });
+    await clock.advanceAsync(1);
+    await fleet.removeElsewhere(at);
+    const late = cache.getOrSet('k', () => 'new');
+    await clock.advanceAsync(1);
+    answer.resolve();
+    await clock.advanceAsync(100);
+    expect(await Promise.all([early, late])).toEqual(['old', 'new']);
+  });
+
+  it('when it was found, and evicted before the answer came', async () => {
+    const { cache, clock, fleet } = setUp();
+    const answer = deferred<void>();
+    fleet.slowness = answer.promise;
+    const early = cache.getOrSet('k', () => 'not called');
+    // Between the read that missed and the lease, another process stores it.
+    await fleet.storeElsewhere(at, 'old');
+    await clock.advanceAsync(1);
+    await fleet.removeElsewhere(at);
+    const late = cache.getOrSet('k', () => 'new');
+    await clock.advanceAsync(1);
+    answer.resolve();
+    await clock.advanceAsync(100);
+    expect(await Promise.all([early, late])).toEqual(['old', 'new']);
+  });
+
+  it('when another process refreshes it: who missed does not get what the refresher had read', async () => {
+    const { cache, clock, fleet } = setUp();
+    await cache.set('k', 'old', { ttl: 10 });
+    await clock.advanceAsync(9_000);
+    fleet.holdElsewhere('k', 500);
+    const answer = deferred<void>();
+    fleet.slowness = answer.promise;
+    const hit = cache.getOrSet('k', () => 'not called', { ttl: 10, refreshAhead: 0.5 });
+    await clock.advanceAsync(1);
+    expect(await hit).toBe('old');
+    await fleet.removeElsewhere(at);
+    const late = cache.getOrSet('k', () => 'new');
+    await clock.advanceAsync(1);
+    answer.resolve();
+    await clock.advanceAsync(1_000);
+    expect(await late).toBe('new');
   });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
 import { buildPackage } from '../redis/fleet/fleet.js';
 import { prepare, type SoakStorage } from './places.js';
 import { soak } from './soak.js';
@@ -32,6 +33,11 @@ test.each(storages)(
         onStorageError,
         ...(faults !== undefined && { faults: new RegExp(faults) }),
       });
+      if (process.env.SOAK_HISTORY)
+        writeFileSync(
+          process.env.SOAK_HISTORY,
+          JSON.stringify({ faults: outcome.history.faults, records: outcome.history.records }),
+        );
       const { text, violations } = explain(outcome);
       console.log(text);
       expect(violations).toEqual([]);
