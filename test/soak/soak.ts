@@ -3,6 +3,9 @@ import { now, SoakWorker, type IdleReport, type WorkerPlan } from './fleet.js';
 import { History } from './history.js';
 import { WORKERS, type SoakPlace } from './places.js';
 
+/** Workers report that often, and a little later. */
+const UNKNOWN_MS = 400;
+
 export interface SoakOptions {
   readonly place: SoakPlace;
   readonly dist: string;
@@ -47,7 +50,8 @@ export async function soak(options: SoakOptions): Promise<SoakOutcome> {
     for (let left = [...faults]; now() < end - calmMs && faults.length > 0;) {
       const [fault] = left.splice(Math.floor(random() * left.length), 1);
       if (left.length === 0) left = [...faults];
-      const window = { fault: fault!.name, start: now(), end: Infinity };
+      // What a killed process did last is not known.
+      const window = { fault: fault!.name, start: now() - UNKNOWN_MS, end: Infinity };
       history.faults.push(window);
       await fault!.run(random);
       window.end = now();

@@ -118,6 +118,12 @@ async function load(place, tag) {
   }
 }
 
+/** One of them that fails does not end the others. */
+async function loadAll(places) {
+  const results = await Promise.allSettled(places.map((place) => load(place)));
+  return results.map(({ value, reason }) => value ?? reason);
+}
+
 /** Does it, and reports when it began, when it ended and how. */
 async function timed(op, about, work) {
   const stalledBefore = stalledMs;
@@ -204,7 +210,7 @@ const operations = {
         async (record) => {
           const values = await cache.getOrSetMany(
             list.map(({ key }) => key),
-            (keys) => Promise.all(keys.map((key) => load(`${nameOf(scope)}|${key}`))),
+            (keys) => loadAll(keys.map((key) => `${nameOf(scope)}|${key}`)),
             { scope, ttl: 2 },
           );
           record.values = values.map(seen);
