@@ -1,5 +1,5 @@
+import { execFileSync } from 'node:child_process';
 import {
-  readdirSync,
   rmSync,
   truncateSync,
   copyFileSync,
@@ -231,12 +231,19 @@ export function clusterFaults(servers: readonly ServerProcess[]): Fault[] {
 
 /** A folder is damaged. It should lie on a small file system of its own; `fill` is how much fits. */
 export function folderFaults(directory: string, fill?: { readonly file: string }): Fault[] {
-  const files = (): string[] =>
-    (readdirSync(directory, { recursive: true }) as string[])
-      .map((name) => join(directory, name))
-      .filter(
-        (name) => statSync(name, { throwIfNoEntry: false })?.isFile() && name.includes('/entries/'),
-      );
+  const files = (): string[] => {
+    try {
+      return execFileSync('find', [directory, '-path', '*/entries/*', '-type', 'f'], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+        .split('\n')
+        .filter(Boolean);
+    } catch {
+      // Something went away while it was looked at, or the whole folder has gone.
+      return [];
+    }
+  };
   const damage = (random: Random, how: (file: string) => void): void => {
     for (const file of files())
       if (random() < 0.2) {

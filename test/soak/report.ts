@@ -5,6 +5,9 @@ import type { SoakOutcome } from './soak.js';
 const TAIL_MS = 3_000;
 /** What one call of the cache may take beyond its loader, in ms: two deadlines of 250 ms, and a machine with other work. */
 const DEADLINE_MS = 900;
+/** Operations on many entries have 20 deadlines. */
+const WIDE_DEADLINE_MS = 5_500;
+const WIDE = ['getMany', 'setMany', 'deleteMany', 'evictScope', 'evictTags', 'clear'];
 const PROMPT = [
   'get',
   'lookup',
@@ -38,7 +41,10 @@ export function explain(outcome: SoakOutcome): {
     (call) => call.error !== undefined && !isExpected(call, history, outcome),
   );
   const late = calls.filter(
-    (call) => PROMPT.includes(call.op) && call.end - call.start - call.stalled > DEADLINE_MS,
+    (call) =>
+      PROMPT.includes(call.op) &&
+      call.end - call.start - call.stalled >
+        (WIDE.includes(call.op) ? WIDE_DEADLINE_MS : DEADLINE_MS),
   );
   const badExits = outcome.exits.filter((exit) => typeof exit === 'string' || exit > 2_000);
   const head = (list: readonly unknown[], title: string): string[] =>

@@ -11,7 +11,7 @@ import { Folders } from './folders.js';
 import { KeyGate } from './key-gate.js';
 import { Owners } from './owners.js';
 import { Quarantine } from './quarantine.js';
-import { isOnLocalDisk, prepareFolders } from './safe-folder.js';
+import { isOnLocalDisk, prepareFolders, restoreFolders } from './safe-folder.js';
 import { SlotlessWrites } from './slotless-writes.js';
 import { Slots } from './slots.js';
 import { Sweeper } from './sweeper.js';
@@ -56,10 +56,16 @@ export class FileParts {
       showsReplaced: isLocal && surroundings.showsReplaced,
       durable: settings.durable,
     };
+    const restore = (): boolean => {
+      const wasMissing = restoreFolders(this.layout, settings);
+      // Also when another process has made the folders again: what this one's file stood for went with them.
+      this.owners.registerNow();
+      return wasMissing;
+    };
     this.owners = new Owners(this.layout, { ...like, durable: false }, token);
-    this.quarantine = new Quarantine(this.layout, host.listener, host.random());
+    this.quarantine = new Quarantine(this.layout, host.listener, host.random(), restore);
     this.usage = new Usage(settings);
-    const slots = new Slots(this.layout, this.owners, settings.lockMs);
+    const slots = new Slots(this.layout, this.owners, settings.lockMs, restore);
     this.gate = new KeyGate(slots, (error) => fault('release', error));
     const folders = new Folders(
       this.layout,
@@ -68,6 +74,7 @@ export class FileParts {
       settings.directoryMode,
       surroundings.spoilsFolders,
       this.owners.me.id,
+      restore,
     );
     const sealer = new EntrySealer(host, settings.encryption);
     this.files = new EntryFiles(host, sealer, this.layout, folders, this.gate, this.quarantine);

@@ -111,8 +111,9 @@ export class FileSubtree {
     try {
       await rename(folder, moved);
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return undefined;
-      throw error;
+      if (!hasCode(error, 'ENOENT')) throw error;
+      // Either there is nothing to evict, or nowhere to put it.
+      return this.trash.folders.restore() ? this.#moveAway(folder) : undefined;
     }
     this.usage.removedUnder(folder);
     await this.trash.sync();

@@ -2,6 +2,7 @@ import { hasCode, lstat, makeFolderIfMissing, syncFolder } from './disk.js';
 import { createOpen, createWhole, type NewFile } from './file-content.js';
 import type { FileLayout } from './file-layout.js';
 import type { Quarantine } from './quarantine.js';
+import type { Restore } from './safe-folder.js';
 
 /** Folders remembered as made and checked. */
 const KNOWN_MAX = 4_096;
@@ -26,6 +27,7 @@ export class Folders {
     readonly folderMode: number,
     readonly setsFolderMode: boolean,
     readonly ownerId: string,
+    readonly restore: Restore,
   ) {}
 
   /** Writes `bytes` to a new temporary file inside `folder`; resolves to its path. */
@@ -63,6 +65,7 @@ export class Folders {
       } catch (error) {
         if (!hasCode(error, 'ENOENT', 'EEXIST') || round >= ROUNDS_MAX) throw error;
         this.#known.clear();
+        this.restore();
       }
     }
   }

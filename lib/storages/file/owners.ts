@@ -37,7 +37,7 @@ export class Owners {
   ) {
     this.me = thisProcess(token);
     this.file = join(layout.owners, this.me.id);
-    this.#registerNow();
+    this.registerNow();
     this.#stopHeartbeat = this.#beat();
   }
 
@@ -45,6 +45,19 @@ export class Owners {
   register(): Promise<void> {
     this.#registering ??= this.#create().finally(() => (this.#registering = undefined));
     return this.#registering;
+  }
+
+  /** Before anything else carries this process's name: others remove temporary files whose owner has no file. */
+  registerNow(): void {
+    try {
+      writeFileSync(this.file, writeIdentity(this.me), { flag: 'wx', mode: this.like.mode });
+    } catch (error) {
+      // Nothing can be written then, temporary files least of all; the first write tries again and reports it.
+      if (
+        !hasCode(error, 'EEXIST', 'EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'EIO', 'EMFILE')
+      )
+        throw error;
+    }
   }
 
   /** Whose file this is, and whether that process is gone for certain. `undefined`: no owner's file, or not there any more. */
@@ -79,17 +92,6 @@ export class Owners {
   async close(): Promise<void> {
     this.#stopHeartbeat();
     await unlinkIfThere(this.file);
-  }
-
-  /** Before anything else carries this process's name: others remove temporary files whose owner has no file. */
-  #registerNow(): void {
-    try {
-      writeFileSync(this.file, writeIdentity(this.me), { flag: 'wx', mode: this.like.mode });
-    } catch (error) {
-      // Nothing can be written then, temporary files least of all; the first write tries again and reports it.
-      if (!hasCode(error, 'EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'EIO', 'EMFILE'))
-        throw error;
-    }
   }
 
   async #create(): Promise<void> {

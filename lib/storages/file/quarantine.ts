@@ -4,6 +4,7 @@ import { SerializationError } from '../../core/errors.js';
 import type { EntryAddress } from '../../core/storage.js';
 import { hasCode, rename } from './disk.js';
 import type { FileLayout } from './file-layout.js';
+import type { Restore } from './safe-folder.js';
 
 const FILES_MAX = 16;
 
@@ -16,6 +17,7 @@ export class Quarantine {
     readonly layout: FileLayout,
     readonly listener: CacheListener,
     random: number,
+    readonly restore: Restore,
   ) {
     this.#next = Math.floor(random * FILES_MAX);
   }
@@ -31,7 +33,8 @@ export class Quarantine {
     try {
       await rename(path, target);
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return undefined;
+      if (hasCode(error, 'ENOENT'))
+        return this.restore() ? this.setAside(path, why, at) : undefined;
       // Where nothing can be moved, the file stays and is a miss each time; that is reported as well.
       this.#report(
         new SerializationError(

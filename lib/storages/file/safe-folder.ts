@@ -37,19 +37,29 @@ export function prepareFolders(
   settings: FileSettings,
   token: string,
 ): Surroundings {
+  makeFolders(layout, settings);
+  return probe(layout, settings, token);
+}
+
+/** Called when something was not there: makes the storage's own folders again if that is why, and says so. */
+export type Restore = () => boolean;
+
+/** What somebody removed while the storage was open, made again as at the start. `false`: nothing was missing. */
+export function restoreFolders(layout: FileLayout, settings: FileSettings): boolean {
+  if (foldersOf(layout).every(existsAt)) return false;
+  makeFolders(layout, settings);
+  return true;
+}
+
+function makeFolders(layout: FileLayout, settings: FileSettings): void {
   if (!existsAt(layout.root)) makeRoot(layout.root, settings);
   checkFolder(layout.root);
-  const { directoryMode } = settings;
-  for (const folder of [
-    layout.base,
-    layout.entries,
-    layout.slots,
-    layout.owners,
-    layout.trash,
-    layout.corrupt,
-  ])
-    makeFolder(folder, directoryMode);
-  return probe(layout, settings, token);
+  for (const folder of foldersOf(layout)) makeFolder(folder, settings.directoryMode);
+}
+
+function foldersOf(layout: FileLayout): string[] {
+  const { base, entries, slots, owners, trash, corrupt } = layout;
+  return [base, entries, slots, owners, trash, corrupt];
 }
 
 function makeRoot(root: string, settings: FileSettings): void {

@@ -6,6 +6,7 @@ import { hasCode, isThere, link, unlinkIfThere } from './disk.js';
 import type { FileLayout } from './file-layout.js';
 import type { Owners } from './owners.js';
 import { pause } from './pause.js';
+import type { Restore } from './safe-folder.js';
 
 /** Tries before the pauses begin: a slot is usually held for less than a millisecond. */
 const QUICK_TRIES = 8;
@@ -27,6 +28,7 @@ export class Slots {
     readonly layout: FileLayout,
     readonly owners: Owners,
     readonly timeoutMs: number,
+    readonly restore: Restore,
   ) {}
 
   /** @throws StorageUnavailableError when another process holds it for longer than the time allowed */
@@ -78,6 +80,7 @@ export class Slots {
       if (hasCode(error, 'EEXIST')) return false;
       if (!hasCode(error, 'ENOENT')) throw error;
       // Somebody tidied up the folder: start over with a new file of our own.
+      this.restore();
       await this.owners.register();
       return false;
     }
