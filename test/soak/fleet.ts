@@ -23,9 +23,14 @@ export interface WorkerPlan {
 /** What a worker says of itself when it has been idle. */
 export interface IdleReport {
   readonly resources: Readonly<Record<string, number>>;
+  /** Bytes in use, after a collection. */
+  readonly heapAtStart: number;
   readonly heap: number;
   readonly faults: Readonly<Record<string, number>>;
-  readonly stats: Readonly<Record<string, unknown>>;
+  readonly stats: {
+    readonly totalKeys: number;
+    readonly storage: Readonly<Record<string, number>>;
+  };
 }
 
 interface Message {

@@ -12,8 +12,10 @@ export interface SoakOptions {
   readonly seed: number;
   readonly ms: number;
   readonly onStorageError: 'throw' | 'degrade';
-  /** Only faults whose names match. Default: all. */
-  readonly faults?: RegExp;
+  /** Only faults whose names match. */
+  readonly faults: RegExp;
+  /** What the machine may add to a deadline. */
+  readonly slackMs: number;
 }
 
 export interface SoakOutcome {
@@ -40,7 +42,7 @@ export async function soak(options: SoakOptions): Promise<SoakOutcome> {
     workers[index] = await start(index);
   };
   const faults = [...options.place.faults, ...workerFaults(workers, replace)].filter(({ name }) =>
-    (options.faults ?? /./).test(name),
+    options.faults.test(name),
   );
   try {
     const end = now() + options.ms;

@@ -368,6 +368,7 @@ const memory = () => {
   return process.memoryUsage().heapUsed;
 };
 await sleep(300);
+const heapAtStart = memory();
 say({ ready: true });
 const callers = Array.from({ length: plan.callers }, caller);
 
@@ -380,7 +381,7 @@ process.once('message', async () => {
   clearInterval(ticking);
   const stats = await cache.stats();
   await sleep(50);
-  say({ idle: { resources: resources(), heap: memory(), faults, stats } });
+  say({ idle: { resources: resources(), heapAtStart, heap: memory(), faults, stats } });
   const start = now();
   await app.close();
   say({ closed: now() - start });
