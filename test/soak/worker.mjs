@@ -372,7 +372,7 @@ const heapAtStart = memory();
 say({ ready: true });
 const callers = Array.from({ length: plan.callers }, caller);
 
-process.once('message', async () => {
+async function finish() {
   isRunning = false;
   await Promise.all(callers);
   await sleep(plan.idleMs);
@@ -386,4 +386,5 @@ process.once('message', async () => {
   await app.close();
   say({ closed: now() - start });
   process.disconnect();
-});
+}
+process.once('message', () => void finish());
