@@ -54,7 +54,10 @@ export class CacheReader {
   get<T>(at: EntryAddress, options: GetOptions<T> | undefined): Promise<T | undefined> {
     const found = this.storage.read(at, options);
     return isPromise(found)
-      ? this.#whenRead(found, at).then((entry) => this.valueOf<T>(entry, at, options))
+      ? found.then(
+          (entry) => this.valueOf<T>(entry, at, options),
+          (error: unknown) => this.valueOf<T>(this.writer.missOn(error, at, true), at, options),
+        )
       : Promise.resolve(this.valueOf<T>(found, at, options));
   }
 

@@ -16,37 +16,46 @@ export class CircuitBreaker {
   #openUntil = 0;
   #openMs = OPEN_MS;
   #isProbing = false;
-  #succeededAt = -Infinity;
+  #successes = 0;
 
   constructor(readonly clock: Clock) {}
+
+  /** How many calls have succeeded so far. */
+  get successes(): number {
+    return this.#successes;
+  }
 
   get isOpen(): boolean {
     return this.#failures >= FAILURES_MAX;
   }
 
-  /** @throws StorageUnavailableError when the call must not be tried */
-  admit(during: string): void {
-    if (!this.isOpen) return;
+  /**
+   * Answers {@link successes}, for {@link failed}.
+   * @throws StorageUnavailableError when the call must not be tried
+   */
+  admit(during: string): number {
+    if (!this.isOpen) return this.#successes;
     if (this.#isProbing || this.clock.monotonic() < this.#openUntil)
       throw new StorageUnavailableError(
         `${during} was not tried: the storage failed ${this.#failures} times in a row and is being given time.`,
       );
     this.#isProbing = true;
+    return this.#successes;
   }
 
   succeeded(): void {
-    this.#succeededAt = this.clock.monotonic();
+    this.#successes++;
     this.#failures = 0;
     this.#openMs = OPEN_MS;
     this.#isProbing = false;
   }
 
   /**
-   * @param startedAt when the call began, on the monotonic scale. Where another one has succeeded since, the storage is
-   * not away: one of its servers may be.
+   * @param before what {@link admit} answered. Where another call has succeeded since, the storage is not away: one of its
+   * servers may be.
    */
-  failed(startedAt: number): void {
-    if (this.#succeededAt > startedAt) return;
+  failed(before: number): void {
+    if (this.#successes > before) return;
     this.#failures++;
     if (!this.isOpen) return;
     if (this.#isProbing) this.#openMs = Math.min(OPEN_MS_MAX, this.#openMs * 2);

@@ -62,9 +62,20 @@ export class ResilientStorage implements OpenStorage {
       );
   }
 
+  /** What every hit goes through: as `#guard`, without its closures and promises while there is nothing to replay. */
   async read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
-    const entry = await this.#guard('read', this.#at(at), () => this.inner.read(at, options));
-    return entry && this.#isEvicted(at, entry) ? undefined : entry;
+    const before = this.#breaker.admit('read');
+    try {
+      const work = (): Awaitable<StoredEntry | undefined> => this.inner.read(at, options);
+      const entry =
+        this.#journal.size > 0 && this.#journal.concernsPlace(at)
+          ? await this.#afterReplay('read', work, this.timeoutMs)
+          : await this.#timed('read', work(), this.timeoutMs);
+      this.#breaker.succeeded();
+      return entry && this.#isEvicted(at, entry) ? undefined : entry;
+    } catch (error) {
+      throw this.#noteFailure(error, before);
+    }
   }
 
   async readMany(
@@ -127,9 +138,10 @@ export class ResilientStorage implements OpenStorage {
 
   /** The caller's function may take its time; the storage may not. */
   async change(at: EntryAddress, change: Change): Promise<ChangeResult> {
+    const journal = (): void => this.#journal.addKey(at);
+    const before = this.#admit('change', journal);
     const deadline = new PausableDeadline(this.host.clock, this.timeoutMs * 2, 'change');
     let ownError: { error: unknown } | undefined;
-    const startedAt = this.host.clock.monotonic();
     const timed: Change = async (current) => {
       deadline.pause();
       try {
@@ -142,7 +154,6 @@ export class ResilientStorage implements OpenStorage {
       }
     };
     try {
-      this.#breaker.admit('change');
       const act = (): Promise<ChangeResult> =>
         deadline.race(Promise.resolve(this.inner.change(at, timed)));
       const result =
@@ -154,11 +165,8 @@ export class ResilientStorage implements OpenStorage {
     } catch (error) {
       deadline.pause();
       if (ownError) throw ownError.error;
-      if (isStorageFault(error)) {
-        this.#journal.addKey(at);
-        this.#armReplay();
-      }
-      throw this.#noteFailure(error, startedAt);
+      if (isStorageFault(error)) this.#keep(journal);
+      throw this.#noteFailure(error, before);
     }
   }
 
@@ -279,22 +287,15 @@ export class ResilientStorage implements OpenStorage {
     return () => this.#journal.concernsScope(scope);
   }
 
-  async #orJournal<T>(
+  /** As {@link #guard}; what fails is journaled. */
+  #orJournal<T>(
     during: string,
     isConcerned: Concern,
     work: () => Awaitable<T>,
     journal: () => void,
     factor = 1,
   ): Promise<T> {
-    try {
-      return await this.#guard(during, isConcerned, work, factor);
-    } catch (error) {
-      if (isStorageFault(error)) {
-        journal();
-        this.#armReplay();
-      }
-      throw error;
-    }
+    return this.#guard(during, isConcerned, work, factor, journal);
   }
 
   async #guard<T>(
@@ -302,10 +303,10 @@ export class ResilientStorage implements OpenStorage {
     isConcerned: Concern,
     work: () => Awaitable<T>,
     factor = 1,
+    journal?: () => void,
   ): Promise<T> {
-    this.#breaker.admit(during);
+    const before = this.#admit(during, journal);
     const ms = this.timeoutMs * factor;
-    const startedAt = this.host.clock.monotonic();
     try {
       const result =
         this.#journal.size > 0 && isConcerned()
@@ -314,8 +315,24 @@ export class ResilientStorage implements OpenStorage {
       this.#breaker.succeeded();
       return result;
     } catch (error) {
-      throw this.#noteFailure(error, startedAt);
+      if (journal && isStorageFault(error)) this.#keep(journal);
+      throw this.#noteFailure(error, before);
     }
+  }
+
+  /** A refused call is no failure: it must not keep the circuit open. */
+  #admit(during: string, journal: (() => void) | undefined): number {
+    try {
+      return this.#breaker.admit(during);
+    } catch (error) {
+      if (journal) this.#keep(journal);
+      throw error;
+    }
+  }
+
+  #keep(journal: () => void): void {
+    journal();
+    this.#armReplay();
   }
 
   /** A storage with deadlines of its own is spared a second timer for each operation. */
@@ -347,7 +364,7 @@ export class ResilientStorage implements OpenStorage {
 
   async #replayNow(): Promise<void> {
     let isOver = false;
-    const startedAt = this.host.clock.monotonic();
+    const before = this.#breaker.successes;
     try {
       const replayed = await withDeadline(
         this.host.clock,
@@ -358,7 +375,7 @@ export class ResilientStorage implements OpenStorage {
       this.#breaker.succeeded();
       this.#replayed += replayed;
     } catch (error) {
-      throw this.#noteFailure(error, startedAt);
+      throw this.#noteFailure(error, before);
     } finally {
       isOver = true;
     }
@@ -383,8 +400,8 @@ export class ResilientStorage implements OpenStorage {
     );
   }
 
-  #noteFailure(error: unknown, startedAt: number): unknown {
-    if (isStorageFault(error)) this.#breaker.failed(startedAt);
+  #noteFailure(error: unknown, before: number): unknown {
+    if (isStorageFault(error)) this.#breaker.failed(before);
     else this.#breaker.succeeded();
     return error;
   }

@@ -1,5 +1,6 @@
 import { isFresh, type NewEntry, type StoredEntry } from '../../core/entry.js';
 import { InvalidOptionsError, StorageUnavailableError } from '../../core/errors.js';
+import { isPromise } from '../../core/guard.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
 import type {
   Change,
@@ -87,7 +88,10 @@ export class OpenRedis implements OpenStorage {
   async read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
     if (this.#clock.isDue) this.#keepTime();
     const place = this.#layout.place(at);
-    const found = await this.#reader.find(place);
+    const sight = await this.#reader.look(place);
+    if (!sight.bytes) return undefined;
+    const judged = this.#reader.judge(place, sight);
+    const found = isPromise(judged) ? await judged : judged;
     if (found?.entry.sliding === true && options?.peek !== true) return this.#slide(place, found);
     return found?.entry;
   }
