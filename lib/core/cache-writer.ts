@@ -1,3 +1,4 @@
+import { checkFunction } from './call-arguments.js';
 import type { ChangeOptions } from './cache-options.js';
 import type { CacheState } from './cache-state.js';
 import type { NewEntry, StoredEntry } from './entry.js';
@@ -6,6 +7,7 @@ import {
   describe,
   EntryNotFoundError,
   InvalidOptionsError,
+  kindOf,
   StorageUnavailableError,
 } from './errors.js';
 import { isPromise } from './guard.js';
@@ -95,14 +97,14 @@ export class CacheWriter {
   ): Promise<unknown> {
     if (!isPlainObject(patch))
       throw new InvalidOptionsError(
-        `merge: the patch must be a plain object, got ${describe(patch)}.`,
+        `merge: the patch must be a plain object, got ${kindOf(patch)}.`,
       );
     const admitted = values.admit(patch, at.key) as object;
     const mergeInto = (current: unknown): unknown => {
       if (current === undefined) return admitted;
       if (!isPlainObject(current))
         throw new InvalidOptionsError(
-          `merge: ${at.key} in scope ${at.scope} holds ${describe(current)}, not a plain object. Use set or update.`,
+          `merge: ${at.key} in scope ${at.scope} holds ${kindOf(current)}, not a plain object. Use set or update.`,
         );
       return mergeFields(current, admitted);
     };
@@ -117,6 +119,7 @@ export class CacheWriter {
     options: ChangeOptions | undefined,
     values: ValuePolicy,
   ): Promise<unknown> {
+    checkFunction(change, 'update');
     return this.#change(
       'update',
       at,

@@ -1,4 +1,5 @@
 import { CacheBulk } from './cache-bulk.js';
+import { checkFunction, checkKeys, checkOptions } from './call-arguments.js';
 import type { CacheKey } from './cache-key.js';
 import { encodeKey } from './cache-key.js';
 import { CacheListing } from './cache-listing.js';
@@ -24,7 +25,7 @@ import { CacheState } from './cache-state.js';
 import { CacheWriter } from './cache-writer.js';
 import { toMs, type Duration } from './duration.js';
 import type { StoredEntry } from './entry.js';
-import { UnsupportedError } from './errors.js';
+import { InvalidOptionsError, kindOf, UnsupportedError } from './errors.js';
 import type { NewEntry } from './entry.js';
 import { jittered, keepSettings, loadSettings, type KeepSettings } from './load-settings.js';
 import { Loading } from './loading.js';
@@ -285,7 +286,7 @@ export class Cache {
     const at = this.#addressOf(key, options);
     const ttlMs =
       options?.ttl === undefined ? this.#options.defaults.ttlMs : toMs(options.ttl, 'ttl');
-    return this.#writer.increment(at, options?.by ?? 1, ttlMs);
+    return this.#writer.increment(at, options?.by === undefined ? 1 : options.by, ttlMs);
   }
 
   /** Values in the order of `keys`, `undefined` for each miss. One round trip on storages that have one. */
@@ -293,7 +294,7 @@ export class Cache {
     keys: readonly CacheKey[],
     options?: LookupOptions,
   ): Promise<(T | undefined)[]> {
-    const at = keys.map((key) => this.#addressOf(key, options));
+    const at = this.#addressesOf(keys, options);
     const entries = await this.#bulk.read(at, options);
     return entries.map((entry, index) => this.#reader.valueOf<T>(entry, at[index]!, options));
   }
@@ -303,6 +304,11 @@ export class Cache {
     values: Iterable<readonly [CacheKey, T]> | Readonly<Record<string, T>>,
     options?: SetOptions,
   ): Promise<void> {
+    if (options !== undefined) checkOptions(options);
+    if (typeof values !== 'object' || values === null)
+      throw new InvalidOptionsError(
+        `setMany: expected pairs of key and value, or an object, got ${kindOf(values)}.`,
+      );
     const pairs =
       Symbol.iterator in values
         ? [...(values as Iterable<readonly [CacheKey, T]>)]
@@ -318,7 +324,7 @@ export class Cache {
 
   /** How many live entries it removed. */
   async deleteMany(keys: readonly CacheKey[], options?: ScopeOption): Promise<number> {
-    return this.#bulk.remove(keys.map((key) => this.#addressOf(key, options)));
+    return this.#bulk.remove(this.#addressesOf(keys, options));
   }
 
   /**
@@ -331,7 +337,8 @@ export class Cache {
     loader: ManyLoader<K, T>,
     options?: LoadOptions,
   ): Promise<T[]> {
-    const at = keys.map((key) => this.#addressOf(key, options));
+    checkFunction(loader, 'getOrSetMany: the loader');
+    const at = this.#addressesOf(keys, options);
     const settings = loadSettings(this.#options.defaults, options);
     const values = await this.#bulk.obtain(
       at,
@@ -373,10 +380,7 @@ export class Cache {
 
   /** Removes the entries in the scope's subtree that carry at least one of the tags. Returns how many live ones that were. */
   async evictTags(tags: string | readonly string[], options?: ScopeOption): Promise<number> {
-    return this.#writer.evictTags(
-      this.#pathOf(options?.scope),
-      typeof tags === 'string' ? [tags] : tags,
-    );
+    return this.#writer.evictTags(this.#scopeOf(options), typeof tags === 'string' ? [tags] : tags);
   }
 
   /** Makes everything in the scope's subtree stale: no hit any more, but within its grace it may still serve. */
@@ -386,10 +390,7 @@ export class Cache {
 
   /** {@link expireScope}, only for entries that carry at least one of the tags. */
   async expireTags(tags: string | readonly string[], options?: ScopeOption): Promise<number> {
-    return this.#writer.expire(
-      this.#pathOf(options?.scope),
-      typeof tags === 'string' ? [tags] : tags,
-    );
+    return this.#writer.expire(this.#scopeOf(options), typeof tags === 'string' ? [tags] : tags);
   }
 
   /** Removes all entries of this cache's namespace and nothing else (P14), and starts the statistics anew. */
@@ -400,19 +401,17 @@ export class Cache {
 
   /** Keys of live entries, in no particular order. Renews nothing. Entries written meanwhile may or may not be among them. */
   keys(options?: ListingOptions): AsyncIterable<CacheKey> {
-    return this.#listing.keys(this.#pathOf(options?.scope), options);
+    return this.#listing.keys(this.#scopeOf(options), options);
   }
 
   /** Live entries with their scope, value, expiry and tags. */
   entries<T = unknown>(options?: ListingOptions): AsyncIterable<ListedValue<T>> {
-    return this.#listing.entries(this.#pathOf(options?.scope), options) as AsyncIterable<
-      ListedValue<T>
-    >;
+    return this.#listing.entries(this.#scopeOf(options), options) as AsyncIterable<ListedValue<T>>;
   }
 
   /** How many live entries the scope's subtree holds. */
   async size(options?: ScopeOption): Promise<number> {
-    return this.#storage.count(this.#pathOf(options?.scope));
+    return this.#storage.count(this.#scopeOf(options));
   }
 
   /** Reclaims expired entries now rather than at the next sweep; returns how many. */
@@ -422,7 +421,7 @@ export class Cache {
 
   /** Removes entries of the scope's subtree that nobody has read or written for longer than `idle`; returns how many. */
   async removeIdle(idle: Duration, options?: ScopeOption): Promise<number> {
-    return this.#storage.removeIdle(this.#pathOf(options?.scope), toMs(idle, 'idle'));
+    return this.#storage.removeIdle(this.#scopeOf(options), toMs(idle, 'idle'));
   }
 
   /** Figures since the cache was made or cleared. */
@@ -516,6 +515,11 @@ export class Cache {
     return this.#loading.flights.size + (this.#loading.fences.isIdle ? 0 : 1);
   }
 
+  #addressesOf(keys: readonly CacheKey[], options: ScopeOption | undefined): EntryAddress[] {
+    checkKeys(keys);
+    return keys.map((key) => this.#addressOf(key, options));
+  }
+
   #newEntry(value: unknown, at: EntryAddress, keep: KeepSettings): NewEntry {
     const { graceMs, sliding, tags } = keep;
     const ttlMs = jittered(keep.ttlMs, keep.jitter, this.#platform.random);
@@ -532,6 +536,8 @@ export class Cache {
 
   #addressOf(key: CacheKey, options: (ScopeOption & { type?: unknown }) | undefined): EntryAddress {
     if (options === undefined) return { scope: GLOBAL_SCOPE, key: encodeKey(key) };
+    // Only then: a call that names its scope is not misplaced, and hits are short.
+    if (options?.scope === undefined) checkOptions(options);
     if (options.type !== undefined) this.#registerType(options.type as TypeThunk);
     return { scope: this.#pathOf(options.scope), key: encodeKey(key) };
   }
@@ -539,6 +545,11 @@ export class Cache {
   #registerType(type: TypeThunk): void {
     const named = type();
     if (named !== undefined) this.#options.codecs.registerType(named as new () => unknown);
+  }
+
+  #scopeOf(options: ScopeOption | undefined): ScopePath {
+    if (options !== undefined) checkOptions(options);
+    return this.#pathOf(options?.scope);
   }
 
   #pathOf(scope: ScopeSelector | undefined): ScopePath {

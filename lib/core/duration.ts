@@ -2,7 +2,7 @@ import { describe, InvalidDurationError } from './errors.js';
 
 /**
  * A length of time: a number of **seconds** (fractions allowed), a string with a unit, or `'forever'`.
- * `0` means "do not keep". Resolution is 1 ms; anything above zero counts as at least 1 ms.
+ * `0` means "do not keep". Resolution is 1 ms; anything above zero counts as at least 1 ms. At most 2^53 ms.
  */
 export type Duration =
   number | `${number}ms` | `${number}s` | `${number}m` | `${number}h` | `${number}d` | 'forever';
@@ -34,7 +34,10 @@ export function toMs(duration: Duration, name: string): number {
 }
 
 function wholeMs(ms: number, duration: unknown, name: string): number {
-  if (ms > Number.MAX_SAFE_INTEGER) throw notADuration(duration, name);
+  if (ms > Number.MAX_SAFE_INTEGER)
+    throw new InvalidDurationError(
+      `${name}: ${describe(duration)} is more than can be counted in milliseconds (2^53 of them, 285,000 years). Write 'forever'.`,
+    );
   return ms > 0 ? Math.max(1, Math.round(ms)) : 0;
 }
 

@@ -141,6 +141,14 @@ export function describe(value: unknown): string {
   }
 }
 
+/** The kind of a value, never the value: for messages about what is cached, because values do not belong into logs (P4). */
+export function kindOf(value: unknown): string {
+  const type = typeof value;
+  return type === 'string' || type === 'number' || type === 'bigint' || type === 'boolean'
+    ? `a ${type}`
+    : describe(value);
+}
+
 function describeObject(value: object): string {
   if (Array.isArray(value)) return `an array of ${value.length}`;
   const name = (value as { constructor?: { name?: unknown } }).constructor?.name;

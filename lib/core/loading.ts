@@ -1,4 +1,5 @@
 import type { Loader } from './cache-options.js';
+import { checkFunction } from './call-arguments.js';
 import type { CacheState } from './cache-state.js';
 import { isUsable, type NewEntry, type StoredEntry } from './entry.js';
 import { LoadTimeoutError } from './errors.js';
@@ -81,6 +82,7 @@ export class Loading {
 
   /** The value for a key that the storage had no fresh entry for. Rejects with the loader's error, or LoadTimeoutError. */
   async obtain(request: LoadRequest): Promise<Obtained> {
+    checkFunction(request.loader, 'getOrSet: the loader');
     const note = this.notes.find(request.id);
     if (note && !note.hidesStale && request.stale) return this.#fromStale(request.stale);
     if (note?.failure) throw note.failure.error;

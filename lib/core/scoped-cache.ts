@@ -156,6 +156,9 @@ export class ScopedCache {
   }
 
   #here<O extends object>(options: O | undefined): O & { scope: ScopeSelector } {
+    // What is no object goes on as it is, for the cache to refuse.
+    if (options !== undefined && (typeof options !== 'object' || options === null))
+      return options as never;
     return { ...(options as O), scope: this.scope };
   }
 }

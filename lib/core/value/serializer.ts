@@ -58,9 +58,20 @@ function parse(bytes: Uint8Array, codecs: ClassCodecs | undefined): unknown {
     throw new SerializationError('The stored bytes are of no known format.');
   if (kind === PLAIN && isNestedTooDeep(bytes))
     throw new SerializationError('The stored bytes are no value: it is nested too deep.');
-  // A slice of a text costs nothing, one of bytes does.
-  const wire: unknown = JSON.parse(decoder.decode(bytes).slice(1));
+  const wire = jsonIn(bytes);
   return kind === PLAIN ? wire : fromWire(wire, codecs);
+}
+
+/** The engine's own error would quote the text, and values do not belong into logs (P4). */
+function jsonIn(bytes: Uint8Array): unknown {
+  // A slice of a text costs nothing, one of bytes does.
+  const text = decoder.decode(bytes).slice(1);
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    if (!(thrown instanceof SyntaxError)) throw thrown;
+    throw new SerializationError('The stored bytes are no value: what they hold is not JSON.');
+  }
 }
 
 /** Whoever copies or prints the value later recurses. Short texts have no room for so many levels. */

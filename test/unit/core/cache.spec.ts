@@ -18,6 +18,13 @@ async function listed<T>(lines: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
+function messageOf(failing: Promise<unknown>): Promise<string> {
+  return failing.then(
+    () => '',
+    (error: unknown) => (error as Error).message,
+  );
+}
+
 describe.each(STORAGES)('Cache on %s', (name, makeStorage) => {
   const onMemory = name === 'memory' ? it : it.skip;
   function setUp(options: CacheOptions = {}): { cache: Cache; clock: ManualClock } {
@@ -865,6 +872,61 @@ describe.each(STORAGES)('Cache on %s', (name, makeStorage) => {
         });
       await expect(cache.evictTags('')).rejects.toMatchObject({ code: 'INVALID_KEY' });
       expect(await cache.size()).toBe(0);
+    });
+
+    it.each([
+      ['a bare number', 60],
+      ['a level name', 'user'],
+      ['null', null],
+      ['ids without `scope` around them', { org: 'a', user: 'u' }],
+      ['a misspelt name', { tll: 60 }],
+    ])('P3 options: %s', async (_, given) => {
+      const { cache } = setUp();
+      const options = given as never;
+      const code = 'INVALID_OPTIONS';
+      await cache.set('k', 'old', { tags: ['t'] });
+      await expect(cache.set('k', 1, options)).rejects.toMatchObject({ code });
+      await expect(cache.setMany({ k: 1 }, options)).rejects.toMatchObject({ code });
+      await expect(cache.get('k', options)).rejects.toMatchObject({ code });
+      await expect(cache.getOrSet('l', () => 1, options)).rejects.toMatchObject({ code });
+      await expect(cache.delete('k', options)).rejects.toMatchObject({ code });
+      await expect(cache.evictTags('t', options)).rejects.toMatchObject({ code });
+      await expect(cache.size(options)).rejects.toMatchObject({ code });
+      expect(await cache.get('k')).toBe('old');
+      expect(await cache.size()).toBe(1);
+    });
+
+    it('options: a bare number, on a view', async () => {
+      const { cache } = setUp();
+      const set = cache.in({ org: 'o' }).set('k', 1, 60 as never);
+      await expect(set).rejects.toMatchObject({ code: 'INVALID_OPTIONS' });
+      expect(await cache.size()).toBe(0);
+    });
+
+    it('what should be a function or a list is named', async () => {
+      const { cache } = setUp();
+      const none = undefined as never;
+      const code = 'INVALID_OPTIONS';
+      await expect(cache.getOrSet('k', none)).rejects.toMatchObject({ code });
+      await expect(cache.getOrSetMany(['k'], none)).rejects.toMatchObject({ code });
+      await expect(cache.update('k', none)).rejects.toMatchObject({ code });
+      await expect(cache.setMany(none)).rejects.toMatchObject({ code });
+      await expect(cache.increment('k', { by: null as never })).rejects.toMatchObject({ code });
+      await expect(cache.getMany('k' as never)).rejects.toMatchObject({ code: 'INVALID_KEY' });
+      await expect(cache.deleteMany(none)).rejects.toMatchObject({ code: 'INVALID_KEY' });
+      expect(await cache.size()).toBe(0);
+    });
+
+    it('P4 no message holds a cached value', async () => {
+      const { cache } = setUp();
+      for (const secret of ['hunter2', 4_242_424_242, 42_424_242n, ['hunter2']]) {
+        await cache.set('k', secret);
+        const messages = [
+          typeof secret === 'number' ? '' : await messageOf(cache.increment('k')),
+          await messageOf(cache.merge('k', { a: 1 })),
+        ];
+        expect(messages.join()).not.toMatch(/hunter2|4242424/);
+      }
     });
 
     it('loading options: fractions and timeouts', async () => {

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { inspect } from 'node:util';
 import { SerializationError } from '../../../lib/core/errors.js';
 import { ClassCodecs } from '../../../lib/core/value/class-codecs.js';
 import { copyIn, copyOut } from '../../../lib/core/value/copy.js';
@@ -293,6 +294,16 @@ describe('bytes that are no value', () => {
       ),
       { numRuns: 2_000 },
     );
+  });
+
+  it('P4: an error over bytes that are no JSON quotes nothing of them, in its cause neither', () => {
+    try {
+      deserialize(Uint8Array.of(serialize(1)[0]!, ...new TextEncoder().encode('hunter2}')));
+      throw new Error('it was read');
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'SERIALIZATION' });
+      expect(inspect(error)).not.toMatch(/hunter2/);
+    }
   });
 
   it('P11: what was read shares no memory with the bytes', () => {
