@@ -5,7 +5,7 @@ import type { CacheState } from './cache-state.js';
 import { CacheWriter } from './cache-writer.js';
 import type { Duration } from './duration.js';
 import type { NewEntry, StoredEntry } from './entry.js';
-import { BulkLoadError, describe, InvalidOptionsError, kindOf } from './errors.js';
+import { BulkLoadError, describe, InvalidOptionsError, typeInWords } from './errors.js';
 import type { LoadSettings } from './load-settings.js';
 import type { Loading } from './loading.js';
 import { MISS, type Lookup } from './lookup.js';
@@ -168,7 +168,7 @@ class LoadBatch {
       );
       if (!Array.isArray(values) || values.length !== batch.length)
         throw new InvalidOptionsError(
-          `getOrSetMany: the loader must return one value for each of its ${batch.length} keys, in their order; got ${kindOf(values)}.`,
+          `getOrSetMany: the loader must return one value for each of its ${batch.length} keys, in their order; got ${typeInWords(values)}.`,
         );
       batch.forEach(({ resolve, reject }, index) => {
         const value: unknown = values[index];

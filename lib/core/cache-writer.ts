@@ -7,7 +7,7 @@ import {
   describe,
   EntryNotFoundError,
   InvalidOptionsError,
-  kindOf,
+  typeInWords,
   StorageUnavailableError,
 } from './errors.js';
 import { isPromise } from './guard.js';
@@ -97,14 +97,14 @@ export class CacheWriter {
   ): Promise<unknown> {
     if (!isPlainObject(patch))
       throw new InvalidOptionsError(
-        `merge: the patch must be a plain object, got ${kindOf(patch)}.`,
+        `merge: the patch must be a plain object, got ${typeInWords(patch)}.`,
       );
     const admitted = values.admit(patch, at.key) as object;
     const mergeInto = (current: unknown): unknown => {
       if (current === undefined) return admitted;
       if (!isPlainObject(current))
         throw new InvalidOptionsError(
-          `merge: ${at.key} in scope ${at.scope} holds ${kindOf(current)}, not a plain object. Use set or update.`,
+          `merge: ${at.key} in scope ${at.scope} holds ${typeInWords(current)}, not a plain object. Use set or update.`,
         );
       return mergeFields(current, admitted);
     };

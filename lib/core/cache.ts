@@ -25,7 +25,7 @@ import { CacheState } from './cache-state.js';
 import { CacheWriter } from './cache-writer.js';
 import { toMs, type Duration } from './duration.js';
 import type { StoredEntry } from './entry.js';
-import { InvalidOptionsError, kindOf, UnsupportedError } from './errors.js';
+import { InvalidOptionsError, typeInWords, UnsupportedError } from './errors.js';
 import type { NewEntry } from './entry.js';
 import { jittered, keepSettings, loadSettings, type KeepSettings } from './load-settings.js';
 import { Loading } from './loading.js';
@@ -307,7 +307,7 @@ export class Cache {
     if (options !== undefined) checkOptions(options);
     if (typeof values !== 'object' || values === null)
       throw new InvalidOptionsError(
-        `setMany: expected pairs of key and value, or an object, got ${kindOf(values)}.`,
+        `setMany: expected pairs of key and value, or an object, got ${typeInWords(values)}.`,
       );
     const pairs =
       Symbol.iterator in values

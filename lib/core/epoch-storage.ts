@@ -1,6 +1,6 @@
 import { decodeEnvelope, encodeEnvelope, PAYLOAD, type Envelope } from './envelope.js';
 import { isFresh, isUsable, startOf, type NewEntry, type StoredEntry } from './entry.js';
-import { InvalidOptionsError, kindOf, UnsupportedError } from './errors.js';
+import { InvalidOptionsError, typeInWords, UnsupportedError } from './errors.js';
 import { KeyLocks } from './key-locks.js';
 import { GLOBAL_SCOPE, type ScopePath } from './scope.js';
 import type {
@@ -143,7 +143,7 @@ export class EpochStorage implements OpenStorage {
       const value: unknown = current ? current.value : 0;
       if (typeof value !== 'number' || !Number.isFinite(value))
         throw new InvalidOptionsError(
-          `increment: ${at.key} in scope ${at.scope} holds ${kindOf(value)}, which cannot be counted with: only finite numbers can.`,
+          `increment: ${at.key} in scope ${at.scope} holds ${typeInWords(value)}, which cannot be counted with: only finite numbers can.`,
         );
       const { sliding, tags } = current ?? { sliding: false, tags: [] };
       const write = {

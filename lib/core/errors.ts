@@ -142,7 +142,7 @@ export function describe(value: unknown): string {
 }
 
 /** The kind of a value, never the value: for messages about what is cached, because values do not belong into logs (P4). */
-export function kindOf(value: unknown): string {
+export function typeInWords(value: unknown): string {
   const type = typeof value;
   return type === 'string' || type === 'number' || type === 'bigint' || type === 'boolean'
     ? `a ${type}`

@@ -1,4 +1,4 @@
-import type { CacheOptions } from './cache-options.js';
+import type { CacheOptions, LoadingOptions } from './cache-options.js';
 import { toMs } from './duration.js';
 import { describe, InvalidOptionsError } from './errors.js';
 import type { EvictionRule } from './eviction/eviction-rule.js';
@@ -44,6 +44,18 @@ const KNOWN: readonly string[] = [
   'listener',
 ] satisfies (keyof CacheOptions)[];
 
+const KNOWN_LOADING: readonly string[] = [
+  'grace',
+  'softTimeout',
+  'hardTimeout',
+  'graceThrottle',
+  'refreshAhead',
+  'earlyExpiration',
+  'jitter',
+  'lease',
+  'errorTtl',
+];
+
 const NAMESPACE_BYTES_MAX = 200;
 
 /**
@@ -64,10 +76,7 @@ export function resolveOptions(
   return Object.freeze({
     storage: checkedStorage(options.storage) ?? defaultStorage(),
     scopes: new ScopeTree(options.scopes ?? ['org', 'user', 'session']),
-    defaults: defaultSettings(
-      toMs(options.ttl ?? '5m', 'ttl'),
-      checkedObject(options.loading, 'loading') ?? {},
-    ),
+    defaults: defaultSettings(toMs(options.ttl ?? '5m', 'ttl'), checkedLoading(options.loading)),
     namespace: checkedNamespace(options.namespace ?? 'cache'),
     rules: checkedRules(checkedList(options.rules, 'rules')),
     codecs,
@@ -80,6 +89,16 @@ export function resolveOptions(
     storageTimeoutMs: checkedTimeout(options.storageTimeout),
     listener: checkedObject(options.listener, 'listener'),
   });
+}
+
+function checkedLoading(loading: LoadingOptions | undefined): LoadingOptions {
+  const given = checkedObject(loading, 'loading') ?? {};
+  for (const name of Object.keys(given))
+    if (!KNOWN_LOADING.includes(name))
+      throw new InvalidOptionsError(
+        `loading: unknown option "${name}". Known: ${KNOWN_LOADING.join(', ')}.`,
+      );
+  return given;
 }
 
 function checkedTimeout(timeout: CacheOptions['storageTimeout']): number {

@@ -108,7 +108,7 @@ function cacheOptionsOf(
   options: CacheModuleOptions,
   isGlobal: boolean,
 ): Omit<CacheModuleOptions, 'isGlobal' | 'shutdownTimeout'> {
-  if (options === null || typeof options !== 'object')
+  if (options === null || typeof options !== 'object' || Array.isArray(options))
     throw new InvalidOptionsError(
       `CacheModule options: expected an object, got ${describe(options)}.`,
     );

@@ -12,6 +12,7 @@ import {
   NotFoundException,
   Post,
   Put,
+  Query,
   Redirect,
   Res,
   StreamableFile,
@@ -46,6 +47,10 @@ const shared = { scope: 'global' } as const;
 class ResponseController {
   @Get('falsy/undefined') @Cacheable(shared) undefinedResult(): undefined {
     runs++;
+  }
+  @Get('query') @Cacheable(shared) query(@Query() query: object): object {
+    runs++;
+    return { query };
   }
   @Get('falsy/null') @Cacheable(shared) nullResult(): null {
     runs++;
@@ -361,6 +366,12 @@ describe.each(ADAPTERS)('responses on %s', (adapter) => {
     await app.send('POST', '/r/search', undefined, init);
     const again = await app.send('POST', '/r/search', undefined, init);
     expect([again.body, again.status]).toEqual([{ run: 3, body: { q: 1 } }, 200]);
+  });
+
+  it('the query, handed back as the server parsed it, is stored', async () => {
+    const answers = await twice('/r/query?a=1&b=2');
+    for (const { body } of answers) expect(body).toEqual({ query: { a: '1', b: '2' } });
+    expect([answers[1]!.cache, runs]).toEqual([expect.stringContaining('hit'), 1]);
   });
 
   it('HEAD is served from the entry of GET', async () => {

@@ -31,9 +31,7 @@ export function kindOf(value: object): Kind {
   const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
   switch (tag) {
     case 'Object':
-      return Object.getPrototypeOf(prototype) === null && isNative(prototype, tag)
-        ? 'plain'
-        : 'other';
+      return Object.getPrototypeOf(prototype) === null && isNoClass(prototype) ? 'plain' : 'other';
     case 'Date':
     case 'Map':
     case 'Set':
@@ -134,6 +132,11 @@ const typedArrayTag = Object.getOwnPropertyDescriptor(
 function viewKind(view: ArrayBufferView): Kind {
   if (view.constructor === globalOf('Buffer')) return 'Buffer';
   return isNative(view, viewName(view)) ? 'view' : 'other';
+}
+
+/** `Object.prototype` of any realm, or the empty prototype that fast parsers use in its place (queries on Fastify). */
+function isNoClass(prototype: object): boolean {
+  return Reflect.ownKeys(prototype).length === 0 || isNative(prototype, 'Object');
 }
 
 /** Whether the object is an instance of the native class of that name, of any realm, and of no subclass. */

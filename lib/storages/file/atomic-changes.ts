@@ -1,4 +1,4 @@
-import { InvalidOptionsError, kindOf, StorageUnavailableError } from '../../core/errors.js';
+import { InvalidOptionsError, typeInWords, StorageUnavailableError } from '../../core/errors.js';
 import type { NewEntry } from '../../core/entry.js';
 import type { Change, ChangeResult, EntryAddress, StorageHost } from '../../core/storage.js';
 import { isSameValue, timesFrom, toStored, type FileEntry } from './entry-file.js';
@@ -90,7 +90,7 @@ export class AtomicChanges {
 function sum(at: EntryAddress, value: unknown, by: number): number {
   if (typeof value === 'number' && Number.isFinite(value)) return value + by;
   throw new InvalidOptionsError(
-    `increment: ${at.key} in scope ${at.scope} holds ${kindOf(value)}, which cannot be counted with: only finite numbers can.`,
+    `increment: ${at.key} in scope ${at.scope} holds ${typeInWords(value)}, which cannot be counted with: only finite numbers can.`,
   );
 }
 

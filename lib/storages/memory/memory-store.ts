@@ -1,5 +1,5 @@
 import type { NewEntry, RemovalReason, StoredEntry } from '../../core/entry.js';
-import { describe, InvalidOptionsError, kindOf } from '../../core/errors.js';
+import { describe, InvalidOptionsError, typeInWords } from '../../core/errors.js';
 import type { RuleEffect, RuleEntry } from '../../core/eviction/eviction-rule.js';
 import { isPromise } from '../../core/guard.js';
 import type { ScopePath } from '../../core/scope.js';
@@ -122,7 +122,7 @@ export class MemoryStore implements OpenStorage {
       const value: unknown = current ? current.value : 0;
       if (typeof value !== 'number' || !Number.isFinite(value))
         throw new InvalidOptionsError(
-          `increment: ${at.key} in scope ${at.scope} holds ${kindOf(value)}, which cannot be counted with: only finite numbers can.`,
+          `increment: ${at.key} in scope ${at.scope} holds ${typeInWords(value)}, which cannot be counted with: only finite numbers can.`,
         );
       sum = value + by;
       if (!current) return { write: { value: sum, ttlMs, graceMs: 0, sliding: false, tags: [] } };

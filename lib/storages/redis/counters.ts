@@ -1,4 +1,4 @@
-import { InvalidOptionsError, kindOf } from '../../core/errors.js';
+import { InvalidOptionsError, typeInWords } from '../../core/errors.js';
 import type { Place } from './layout.js';
 import type { Writer } from './writer.js';
 
@@ -62,6 +62,6 @@ export class Counters {
 function numberIn(value: unknown, { at }: Place): number {
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   throw new InvalidOptionsError(
-    `increment: ${at.key} in scope ${at.scope} holds ${kindOf(value)}, which cannot be counted with: only finite numbers can. Use another key, or set it to a number first.`,
+    `increment: ${at.key} in scope ${at.scope} holds ${typeInWords(value)}, which cannot be counted with: only finite numbers can. Use another key, or set it to a number first.`,
   );
 }

@@ -38,6 +38,7 @@ describe('the options of a cache are checked once, naming the option, what was e
     ['storageTimeout', 'soon', /^storageTimeout: /],
     ['loading', [], /^loading: expected an object/],
     ['loading', { jitter: 5 }, /^jitter: expected a number from 0 to 1, got 5/],
+    ['loading', { softTimout: 1 }, /^loading: unknown option "softTimout".*Known: grace/],
     ['loading', { hardTimeout: 0 }, /^hardTimeout: expected a duration above 0/],
     ['listener', () => 1, /^listener: expected an object/],
   ])('%s: %p', (option, value, message) => {

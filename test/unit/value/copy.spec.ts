@@ -70,6 +70,12 @@ describe('what comes back', () => {
     });
   });
 
+  it('P10: is plain data when its prototype is empty, as in queries that Fastify parsed', () => {
+    const query = Object.assign(Object.create(Object.create(null) as object) as object, { a: [1] });
+    expectSame(copy(query), { a: [1] });
+    expectSame(copy({ query }), { query: { a: [1] } });
+  });
+
   it('P10: is a Date when timers are fake', () => {
     jest.useFakeTimers({ now: 5 });
     try {
