@@ -57,6 +57,8 @@ export function memoryStorage(options: MemoryStorageOptions = {}): StorageDriver
 const KNOWN = ['maxEntries', 'maxBytes', 'perScope', 'sweepEvery'];
 
 function checked(options: MemoryStorageOptions): MemoryLimits {
+  if (typeof options !== 'object' || options === null)
+    throw new InvalidOptionsError(`memoryStorage: expected an object, got ${describe(options)}.`);
   for (const name of Object.keys(options))
     if (!KNOWN.includes(name))
       throw new InvalidOptionsError(

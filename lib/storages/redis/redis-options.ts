@@ -64,10 +64,16 @@ const NAMES: readonly string[] = [
 
 /** @throws InvalidOptionsError naming the option, what was expected and what came */
 export function resolveRedisOptions(given: RedisStorageOptions): ResolvedRedisOptions {
+  if (typeof given !== 'object' || given === null)
+    throw new InvalidOptionsError(
+      `redisStorage: expected options such as { url: 'redis://localhost:6379' }, got ${describe(given)}.`,
+    );
   for (const name of Object.keys(given))
     if (!NAMES.includes(name)) throw wrong(name, `one of ${NAMES.join(', ')}`, name);
   if (SOURCES.filter((name) => given[name] !== undefined).length !== 1)
     throw new InvalidOptionsError(`redisStorage: give exactly one of ${SOURCES.join(', ')}.`);
+  if (given.url !== undefined && (typeof given.url !== 'string' || given.url === ''))
+    throw wrong('url', 'redis://… or rediss://…', given.url);
   const { prefix = 'nsc', timeout = '250ms', reconnectAfterTimeouts = 3, failFast = false } = given;
   if (typeof prefix !== 'string' || !/^[^{}]{1,100}$/.test(prefix))
     throw wrong('prefix', '1 to 100 characters without braces', prefix);
@@ -91,6 +97,8 @@ function resolveCompression(
   given: RedisStorageOptions['compression'],
 ): Required<CompressionOptions> | undefined {
   if (given === undefined || given === false) return undefined;
+  if (given !== true && (typeof given !== 'object' || given === null))
+    throw wrong('compression', 'true, false or { aboveBytes, maxInflatedBytes }', given);
   const { aboveBytes = 1024, maxInflatedBytes = 64 * 2 ** 20 } = given === true ? {} : given;
   for (const [name, bytes] of Object.entries({ aboveBytes, maxInflatedBytes }))
     if (!Number.isSafeInteger(bytes) || bytes < 0)

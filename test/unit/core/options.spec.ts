@@ -4,7 +4,12 @@ import { lru } from '../../../lib/core/eviction/lru.js';
 import { timeToLive } from '../../../lib/core/eviction/time-to-live.js';
 import { createTestCache } from '../../../lib/testing/create-test-cache.js';
 import { mapStorage } from '../../../lib/testing/map-storage.js';
+import { redisStorage } from '../../../lib/redis.js';
+import { tieredStorage } from '../../../lib/storages/tiered/tiered-storage.js';
 import { memoryStorage } from '../../../lib/storages/memory/memory-storage.js';
+
+const tiered = (more: object) =>
+  tieredStorage({ near: memoryStorage(), far: memoryStorage(), ...more });
 
 const invalid = (message: RegExp) =>
   expect.objectContaining({
@@ -78,6 +83,22 @@ describe('the options of a cache are checked once, naming the option, what was e
       'memory: per scope',
       () => memoryStorage({ perScope: { org: { maxEntries: 0 } } }),
       /max must be/,
+    ],
+    ['memory: a number', () => memoryStorage(5 as never), /^memoryStorage: expected an object/],
+    [
+      'tiered: nothing',
+      () => tieredStorage(undefined as never),
+      /^tieredStorage: expected \{ near/,
+    ],
+    ['tiered: a typo', () => tiered({ beat: 1 }), /^tieredStorage: unknown option "beat"/],
+    ['tiered: no heart', () => tiered({ heartbeat: 0 }), /^tieredStorage: heartbeat must be/],
+    ['tiered: no bus', () => tiered({ bus: 5 }), /^tieredStorage: bus must be a bus.*got 5/],
+    ['redis: nothing', () => redisStorage(undefined as never), /^redisStorage: expected options/],
+    ['redis: no url', () => redisStorage({ url: '' }), /^redisStorage: url: expected redis:/],
+    [
+      'redis: compression by name',
+      () => redisStorage({ url: 'redis://localhost', compression: 'gzip' as never }),
+      /^redisStorage: compression: expected true/,
     ],
   ])('%s', (_, make, message) => {
     expect(make).toThrow(invalid(message));
