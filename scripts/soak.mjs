@@ -3,7 +3,7 @@
  *
  *   npm run soak -- --storage redis --minutes 5
  *
- * --storage   redis, tiered, cluster or file; several with commas. Default: all
+ * --storage   redis, tiered, cluster, sentinel or file; several with commas. Default: all
  * --minutes   for each storage. Default 2
  * --seed      repeats the faults and the choices of the processes (not their timing). Printed by every run
  * --faults    only those whose names match this regular expression
@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 
 const { values } = parseArgs({
   options: {
-    storage: { type: 'string', default: 'redis,tiered,cluster,file' },
+    storage: { type: 'string', default: 'redis,tiered,cluster,sentinel,file' },
     minutes: { type: 'string', default: '2' },
     seed: { type: 'string' },
     faults: { type: 'string' },

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import type { ServerProcess } from '../support/servers/process.js';
 import type { Proxy } from '../support/servers/proxy.js';
-import { cli } from '../support/servers/redis.js';
+import { cli, until, type SentinelGroup } from '../support/servers/redis.js';
 import type { SoakWorker } from './fleet.js';
 
 /** Something to do to a running fleet from outside. Resolves when it has been taken back. */
@@ -229,6 +229,52 @@ export function clusterFaults(servers: readonly ServerProcess[]): Fault[] {
   ];
 }
 
+/** The master dies or hangs, and the sentinels agree on another one. */
+export function sentinelFaults({ servers, sentinels, name }: SentinelGroup): Fault[] {
+  const master = async (): Promise<ServerProcess> => {
+    const answer = await cli(sentinels[0]!.port, 'sentinel', 'get-master-addr-by-name', name);
+    return servers.find(({ port }) => port === Number(answer.split('\n')[1]))!;
+  };
+  const inStep = async (): Promise<void> => {
+    const { port } = await master();
+    await until(
+      async () => (await cli(port, 'info', 'replication')).includes('state=online'),
+      'the replica is in step',
+    );
+  };
+  return [
+    fault('SIGSTOP of the master', async (random) => {
+      const server = await master();
+      server.pause();
+      await sleep(between(random, 200, 700));
+      server.resume();
+    }),
+    fault('SENTINEL FAILOVER', async () => {
+      await inStep();
+      const before = await master();
+      await cli(sentinels[0]!.port, 'sentinel', 'failover', name);
+      await until(async () => (await master()) !== before, 'there is another master');
+      await inStep();
+    }),
+    fault('failover by kill -9', async () => {
+      await inStep();
+      const server = await master();
+      await server.kill();
+      await until(async () => (await master()) !== server, 'there is another master');
+      await server.restart();
+      await inStep();
+    }),
+    fault('failover by SIGSTOP', async () => {
+      await inStep();
+      const server = await master();
+      server.pause();
+      await until(async () => (await master()) !== server, 'there is another master');
+      server.resume();
+      await inStep();
+    }),
+  ];
+}
+
 /** A folder is damaged. It should lie on a small file system of its own; `fill` is how much fits. */
 export function folderFaults(directory: string, fill?: { readonly file: string }): Fault[] {
   const files = (): string[] => {
@@ -275,7 +321,10 @@ export function folderFaults(directory: string, fill?: { readonly file: string }
       }),
     ),
     fault('removed files', async (random) => damage(random, (file) => rmSync(file))),
-    fault('deleted folder', async () => rmSync(directory, { recursive: true, force: true })),
+    // Who works in it makes folders again meanwhile.
+    fault('deleted folder', async () =>
+      rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 5 }),
+    ),
   ];
   if (!fill) return always;
   return [

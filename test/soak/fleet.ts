@@ -7,7 +7,7 @@ export interface WorkerPlan {
   readonly dist: string;
   readonly name: string;
   readonly seed: number;
-  readonly storage: 'redis' | 'tiered' | 'cluster' | 'file';
+  readonly storage: 'redis' | 'tiered' | 'cluster' | 'sentinel' | 'file';
   readonly onStorageError: 'throw' | 'degrade';
   readonly callers: number;
   /** Between two calls of one caller, on average. */
@@ -17,6 +17,8 @@ export interface WorkerPlan {
   readonly staleWhileAway?: string;
   readonly port?: number;
   readonly nodes?: readonly { readonly host: string; readonly port: number }[];
+  /** The name by which sentinels know the master. */
+  readonly master?: string;
   readonly directory?: string;
 }
 

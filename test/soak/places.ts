@@ -3,12 +3,13 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startProxy } from '../support/servers/proxy.js';
-import { startRedis, startRedisCluster } from '../support/servers/redis.js';
+import { startRedis, startRedisCluster, startSentinel } from '../support/servers/redis.js';
 import {
   clusterFaults,
   folderFaults,
   networkFaults,
   oldDataFaults,
+  sentinelFaults,
   serverFaults,
   type Fault,
 } from './faults.js';
@@ -30,7 +31,8 @@ export const WORKERS = 3;
 /** Starts what the storage needs. */
 export function prepare(storage: SoakStorage): Promise<SoakPlace> | SoakPlace {
   if (storage === 'file') return folder();
-  return storage === 'cluster' ? cluster() : server(storage);
+  if (storage === 'cluster') return cluster();
+  return storage === 'sentinel' ? sentinel() : server(storage);
 }
 
 async function server(storage: 'redis' | 'tiered'): Promise<SoakPlace> {
@@ -54,6 +56,16 @@ async function cluster(): Promise<SoakPlace> {
     storage: 'cluster',
     reach: () => ({ nodes }),
     faults: clusterFaults(group.servers),
+    stop: () => group.stop(),
+  };
+}
+
+async function sentinel(): Promise<SoakPlace> {
+  const group = await startSentinel();
+  return {
+    storage: 'sentinel',
+    reach: () => ({ nodes: group.sentinels, master: group.name }),
+    faults: sentinelFaults(group),
     stop: () => group.stop(),
   };
 }

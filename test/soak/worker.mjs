@@ -18,6 +18,7 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const faults = {};
 const storages = {
   redis: () => redisStorage({ url: `redis://127.0.0.1:${plan.port}` }),
+  sentinel: () => redisStorage({ sentinel: { sentinels: plan.nodes, name: plan.master } }),
   cluster: () => redisStorage({ cluster: { nodes: plan.nodes } }),
   tiered: () =>
     tieredStorage({
