@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { memoryStorage } from 'nestjs-scoped-cache';
+import { memoryStorage, type Cache } from 'nestjs-scoped-cache';
 import { createTestCache, deferred, ManualClock, mapStorage } from 'nestjs-scoped-cache/testing';
 
-/** Traps that other caches fell into, each reproduced there. Most others are clauses of the contract suites. */
+/** Traps that other caches fell into. docs/traps.md lists all of them with the tests that guard them, here and elsewhere. */
 describe.each([
   ['memory', () => memoryStorage()],
   ['a minimal storage', () => mapStorage()],
@@ -60,6 +60,90 @@ describe.each([
     expect(await cache.getOrSet('e', load)).toMatchObject({ message: 'a value' });
   });
 
+  it('P5 has, get, lookup, bulk reads, size and listings agree, whatever made the value old', async () => {
+    const clock = new ManualClock();
+    const cache = createTestCache({ storage: makeStorage() }, { clock });
+    const outdatings: Record<string, () => unknown> = {
+      delete: () => cache.delete('k'),
+      evictTags: () => cache.evictTags(['t']),
+      evictScope: () => cache.evictScope('global'),
+      expireTags: () => cache.expireTags(['t']),
+      expireScope: () => cache.expireScope('global'),
+      clear: () => cache.clear(),
+      'ttl 0': () => cache.set('k', 1, { ttl: 0 }),
+      'its time': () => clock.advance(10_000),
+    };
+    for (const [kind, outdate] of Object.entries(outdatings)) {
+      await cache.set('k', 0, { ttl: 10, tags: ['t'], grace: kind.startsWith('expire') ? 60 : 0 });
+      expect([kind, ...(await everyRead(cache))]).toEqual([kind, true, 0, true, [0], 1, ['k']]);
+      await outdate();
+      expect([kind, ...(await everyRead(cache))]).toEqual([
+        kind,
+        false,
+        undefined,
+        false,
+        [undefined],
+        0,
+        [],
+      ]);
+    }
+  });
+
+  it('P5 evictions of one tag at the same time all count, and a write among them can be evicted later', async () => {
+    const cache = createTestCache({ storage: makeStorage() });
+    for (let round = 0; round < 20; round++) {
+      await cache.set('a', round, { tags: ['t'] });
+      await cache.set('b', round, { tags: ['t', 'u'] });
+      await Promise.all([
+        cache.evictTags('t'),
+        cache.evictTags(['u', 't']),
+        cache.set('c', round, { tags: ['t'] }),
+        cache.evictTags('t'),
+      ]);
+      expect(await cache.getMany(['a', 'b'])).toEqual([undefined, undefined]);
+      await cache.evictTags('t');
+      expect(await cache.has('c')).toBe(false);
+    }
+  });
+
+  it('options and tag lists of the caller are never changed: frozen ones work, and later pushes mean nothing', async () => {
+    const cache = createTestCache({ storage: makeStorage() });
+    const tags = Object.freeze(['t']);
+    const frozen = Object.freeze({ tags, ttl: 10, grace: 5 });
+    await cache.set('k', 1, frozen);
+    await cache.getOrSet('l', (load) => load.addTags('more'), frozen);
+    await cache.merge('m', { a: 1 }, frozen);
+    const growing = ['t'];
+    await cache.set('g', 1, { tags: growing });
+    growing.push('later');
+    await cache.evictTags('later');
+    await cache.evictTags('more');
+    expect(await Promise.all(['k', 'l', 'm', 'g'].map((key) => cache.has(key)))).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ]);
+  });
+
+  it('P16 figures do not grow with the keys, and name none', async () => {
+    const cache = createTestCache({ storage: makeStorage() });
+    const names = async (): Promise<string[]> => {
+      const { storage, evictions, ...others } = await cache.stats();
+      return [storage, evictions, others].flatMap((figures) => Object.keys(figures)).sort();
+    };
+    const change = async (key: string): Promise<void> => {
+      await cache.getOrSet(key, () => 1);
+      await cache.get(`${key} not`);
+      await cache.delete(key);
+    };
+    await change('first');
+    const before = await names();
+    for (let at = 0; at < 100; at++) await change(`secret ${at}`);
+    expect(await names()).toEqual(before);
+    expect(JSON.stringify(await cache.stats())).not.toContain('secret');
+  });
+
   it('P16 a loader that never settles leaves nothing behind after its hard timeout', async () => {
     const clock = new ManualClock();
     const cache = createTestCache({ storage: makeStorage(), storageTimeout: '1h' }, { clock });
@@ -84,6 +168,21 @@ describe('traps of shared storages', () => {
     expect(await inner.get('k')).toBeUndefined();
     await createTestCache({ storage, namespace: '*' }).clear();
     expect(await outer.get('b:k')).toBe('private');
+  });
+
+  it('P3 what is undefined is no name: neither as an id nor as a namespace', async () => {
+    const storage = mapStorage();
+    const unnamed = createTestCache({ storage, namespace: undefined as never });
+    const named = createTestCache({ storage, namespace: 'undefined' });
+    await unnamed.set('k', 1);
+    expect(unnamed.namespace).toBe('cache');
+    expect(await named.has('k')).toBe(false);
+    for (const org of [undefined, null])
+      await expect(unnamed.set('k', 1, { scope: { org } as never })).rejects.toMatchObject({
+        code: 'MISSING_SCOPE',
+      });
+    await unnamed.set('k', 2, { scope: { org: 'undefined' } });
+    expect(await unnamed.get('k')).toBe(1);
   });
 
   it('P5 P8 clocks that disagree by an hour neither hide an eviction nor undo one', async () => {
@@ -116,3 +215,16 @@ describe('traps of shared storages', () => {
     expect(await cache.get('k')).toBeUndefined();
   });
 });
+
+async function everyRead(cache: Cache): Promise<unknown[]> {
+  const keys: unknown[] = [];
+  for await (const key of cache.keys()) keys.push(key);
+  return [
+    await cache.has('k'),
+    await cache.get('k'),
+    (await cache.lookup('k')).hit,
+    await cache.getMany(['k']),
+    await cache.size(),
+    keys,
+  ];
+}
