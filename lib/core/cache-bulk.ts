@@ -228,8 +228,12 @@ function failure(
     (result): result is PromiseRejectedResult => result.status === 'rejected',
   )!;
   return new BulkLoadError(
-    `Loading ${failed.length} of ${keys.length} keys failed; the others are cached. First: ${describe(failed[0])}. See "results" for each key.`,
+    `Loading ${failed.length} of ${keys.length} keys failed; the others are cached. First: ${describe(failed[0])} (${messageOf(first.reason)}). See "results" for each key.`,
     results,
     { cause: first.reason },
   );
+}
+
+function messageOf(reason: unknown): string {
+  return isError(reason) ? (reason as Error).message.replace(/\.$/, '') : describe(reason);
 }

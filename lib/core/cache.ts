@@ -373,9 +373,12 @@ export class Cache {
     return found.hit ? { ...found, scope: at[index]!.scope.toSelector() } : MISS;
   }
 
-  /** Removes everything in the scope and below it, at once. Returns how many live entries that were. */
+  /**
+   * Removes everything in the scope and below it, at once. Returns how many live entries that were.
+   * @throws InvalidOptionsError without a scope: an id that was not found must not evict everybody's entries
+   */
   async evictScope(scope: ScopeSelector): Promise<number> {
-    return this.#writer.evictScope(this.#pathOf(scope));
+    return this.#writer.evictScope(this.#pathOf(named(scope, 'evictScope')));
   }
 
   /** Removes the entries in the scope's subtree that carry at least one of the tags. Returns how many live ones that were. */
@@ -385,7 +388,7 @@ export class Cache {
 
   /** Makes everything in the scope's subtree stale: no hit any more, but within its grace it may still serve. */
   async expireScope(scope: ScopeSelector): Promise<number> {
-    return this.#writer.expire(this.#pathOf(scope), undefined);
+    return this.#writer.expire(this.#pathOf(named(scope, 'expireScope')), undefined);
   }
 
   /** {@link expireScope}, only for entries that carry at least one of the tags. */
@@ -563,4 +566,11 @@ export class Cache {
       ? ({ value }) => this.#values.release(this.#values.admit(value, 'value'))
       : ({ value }) => value;
   }
+}
+
+function named(scope: ScopeSelector | undefined, operation: string): ScopeSelector {
+  if (scope !== undefined) return scope;
+  throw new InvalidOptionsError(
+    `${operation}: expected a scope, got undefined. Give 'global' to mean everything.`,
+  );
 }

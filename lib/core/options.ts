@@ -70,7 +70,11 @@ export function resolveOptions(
     throw new InvalidOptionsError(`Cache options: expected an object, got ${describe(options)}.`);
   for (const name of Object.keys(options))
     if (!KNOWN.includes(name))
-      throw new InvalidOptionsError(`Unknown cache option "${name}". Known: ${KNOWN.join(', ')}.`);
+      throw new InvalidOptionsError(
+        KNOWN_LOADING.includes(name)
+          ? `Unknown cache option "${name}": it belongs into "loading", as in { loading: { ${name}: … } }.`
+          : `Unknown cache option "${name}". Known: ${KNOWN.join(', ')}.`,
+      );
   const codecs = new ClassCodecs();
   for (const codec of checkedList(options.codecs, 'codecs')) codecs.register(codec);
   return Object.freeze({

@@ -11,7 +11,7 @@ import {
 } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import { toMs } from '../core/duration.js';
-import { describe } from '../core/errors.js';
+import { describe, InvalidOptionsError } from '../core/errors.js';
 import { nodePlatform } from '../platform/node-platform.js';
 import { memoryStorage } from '../storages/memory/memory-storage.js';
 import type {
@@ -102,6 +102,7 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
 
   /** @internal called by Nest */
   async onModuleInit(): Promise<void> {
+    refuseTwice([...this.explorer.modules.values()].filter(isGlobalRoot).length);
     this.explorer.check(this.runner);
     await this.registry.ready();
   }
@@ -116,4 +117,16 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
         `Closing the caches: ${failure instanceof Error ? failure.message : describe(failure)}`,
       );
   }
+}
+
+function isGlobalRoot(module: { metatype: unknown; isGlobal: boolean }): boolean {
+  return module.metatype === CacheModule && module.isGlobal;
+}
+
+/** Two global modules have a cache each, and which of them a class gets would be a matter of chance. */
+function refuseTwice(roots: number): void {
+  if (roots > 1)
+    throw new InvalidOptionsError(
+      `CacheModule.forRoot() or forRootAsync() is imported ${roots} times. Import it once, into the root module, and CacheModule.forFeature({ name: '…' }) for more caches.`,
+    );
 }

@@ -1,8 +1,10 @@
 import { Inject } from '@nestjs/common';
 import { describe, InvalidOptionsError } from '../core/errors.js';
 
-/** Token of the module's options, as given. */
-export const CACHE_MODULE_OPTIONS: unique symbol = Symbol.for('nestjs-scoped-cache:options');
+/** Token of the module's options, as given. Its text is what Nest shows to those who import the bare class. */
+export const CACHE_MODULE_OPTIONS: unique symbol = Symbol.for(
+  'options of nestjs-scoped-cache: import CacheModule.forRoot(), not CacheModule',
+);
 
 /** Token of the clock, digest and randomness that caches use. Override it in tests, for example with a manual clock. */
 export const CACHE_PLATFORM: unique symbol = Symbol.for('nestjs-scoped-cache:platform');
@@ -16,9 +18,11 @@ export const CACHE_METHODS: unique symbol = Symbol.for(
   'CacheModule of nestjs-scoped-cache: import CacheModule.forRoot() into the root module, or into this one if it was made with isGlobal: false',
 );
 
-/** The injection token of the cache that `CacheModule.forFeature({ name })` made. */
+/** The injection token of the cache that `CacheModule.forFeature({ name })` made. Its text says what to import. */
 export function getCacheToken(name: string): symbol {
-  return Symbol.for(`nestjs-scoped-cache:cache:${checkedCacheName(name)}`);
+  return Symbol.for(
+    `cache of nestjs-scoped-cache: import CacheModule.forFeature({ name: ${JSON.stringify(checkedCacheName(name))} }) into this module`,
+  );
 }
 
 /**

@@ -136,6 +136,10 @@ export function operationsDecorator(
     descriptor?: TypedPropertyDescriptor<AnyMethod>,
   ) => {
     const original = descriptor?.value;
+    if (isGenerator(original))
+      throw new InvalidOptionsError(
+        `@${decorator}: ${String(name)} is a generator, whose results cannot be stored. Return an array, or a promise of one.`,
+      );
     if (typeof original !== 'function' || typeof prototype === 'function')
       throw new InvalidOptionsError(
         `@${decorator} belongs on a method of an object, not on ${misplaced(prototype, name)}.`,
@@ -165,7 +169,13 @@ const carry = (_data: unknown, execution: ExecutionContext): Carrier => {
 };
 const withExecutionContext = createParamDecorator(carry);
 
-function misplaced(prototype: object, name: string | symbol): string {
+function isGenerator(method: unknown): boolean {
+  const tag = Object.prototype.toString.call(method);
+  return tag === '[object GeneratorFunction]' || tag === '[object AsyncGeneratorFunction]';
+}
+
+function misplaced(prototype: object, name: string | symbol | undefined): string {
+  if (name === undefined) return `the class ${(prototype as { name: string }).name}`;
   return typeof prototype === 'function'
     ? `the static ${String(name)}`
     : `the property ${describe(String(name))}`;

@@ -94,6 +94,8 @@ function check<T extends object>(
     throw new InvalidOptionsError(
       `@${decorator}: expected an object of options, got ${describe(options)}.`,
     );
+  if (isPrototype(options))
+    throw new InvalidOptionsError(`@${decorator} is written with parentheses: @${decorator}().`);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
     if (!known.includes(name))
@@ -128,6 +130,13 @@ function checkOne(name: string, value: unknown, decorator: string): void {
     toMs(value as Duration, `@${decorator}: ${name}`);
   else if (FUNCTIONS.includes(name) && typeof value !== 'function')
     throw wrong(decorator, name, 'a function', value);
+  else if (name === 'type' && isClass(value))
+    throw wrong(
+      decorator,
+      name,
+      `a function that names the class, as in () => ${value.name}`,
+      value,
+    );
   else if (FLAGS.includes(name) && typeof value !== 'boolean')
     throw wrong(decorator, name, 'true or false', value);
   else if (LISTS.includes(name) && !isNames(value))
@@ -148,6 +157,18 @@ function checkOne(name: string, value: unknown, decorator: string): void {
     throw wrong(decorator, name, `'bypass' or 'throw'`, value);
   else if (name === 'cache' && !isName(value))
     throw wrong(decorator, name, 'the name of a cache', value);
+}
+
+/** What a decorator without parentheses gets. */
+function isPrototype(options: object): boolean {
+  return (
+    Object.hasOwn(options, 'constructor') &&
+    (options.constructor as { prototype?: object }).prototype === options
+  );
+}
+
+function isClass(value: unknown): value is { readonly name: string } {
+  return /^class\b/.test(Function.prototype.toString.call(value));
 }
 
 function isName(value: unknown): boolean {

@@ -1,0 +1,173 @@
+/* oxlint-disable typescript/no-explicit-any -- what the types would refuse */
+import { Injectable } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import {
+  Cacheable,
+  CacheConfig,
+  CacheEvict,
+  CacheModule,
+  CachePut,
+  CacheService,
+  InjectCache,
+  memoryStorage,
+} from 'nestjs-scoped-cache';
+import { createTestCache } from 'nestjs-scoped-cache/testing';
+
+/** Typical mistakes, and what the messages must say: which option or class, what was expected, what to do. */
+
+class User {}
+const start = async (imports: any[], providers: any[] = []): Promise<void> => {
+  const module = await Test.createTestingModule({ imports, providers }).compile();
+  await (await module.init()).close();
+};
+const decorated = (decorator: MethodDecorator): any => {
+  class Service {
+    read(): number {
+      return 1;
+    }
+  }
+  const of = Object.getOwnPropertyDescriptor(Service.prototype, 'read')!;
+  Object.defineProperty(Service.prototype, 'read', decorator(Service.prototype, 'read', of) ?? of);
+  Injectable()(Service);
+  return Service;
+};
+
+describe('mistakes in the options of the module', () => {
+  it.each<[string, object, RegExp]>([
+    ['a misspelt option', { tll: 5 }, /Unknown cache option "tll"\. Known: storage, scopes, ttl/],
+    ['a loading option beside them', { grace: '1h' }, /"grace".*\{ loading: \{ grace: … \} \}/],
+    ['a misspelt loading option', { loading: { gracee: 1 } }, /loading.*"gracee"\. Known: grace,/],
+    ['minutes in words', { ttl: '5 minutes' }, /ttl: expected seconds.*'10m'.*got "5 minutes"/],
+    [
+      'a fraction over 1',
+      { loading: { jitter: 2 } },
+      /jitter: expected a number from 0 to 1.*got 2/,
+    ],
+    [
+      'a storage that was not called',
+      { storage: memoryStorage },
+      /storage: expected memoryStorage\(\)/,
+    ],
+    ['the name of a storage', { storage: 'redis' }, /storage: expected.*got "redis"/],
+    ['one level', { scopes: 'org' }, /scopes: expected a list of levels, got "org"/],
+  ])('%s', (_, options, message) =>
+    expect(start([CacheModule.forRoot(options)])).rejects.toThrow(message),
+  );
+
+  it('forRoot in two modules', () =>
+    expect(start([CacheModule.forRoot(), CacheModule.forRoot()])).rejects.toThrow(
+      /imported 2 times.*root module.*forFeature/,
+    ));
+
+  it('the bare class', () =>
+    expect(start([CacheModule])).rejects.toThrow(
+      /import CacheModule\.forRoot\(\), not CacheModule/,
+    ));
+
+  it('a named cache that nobody made', () => {
+    @Injectable()
+    class Reports {
+      constructor(@InjectCache('reports') readonly cache: CacheService) {}
+    }
+    return expect(start([CacheModule.forRoot()], [Reports])).rejects.toThrow(
+      /import CacheModule\.forFeature\(\{ name: "reports" \}\) into this module/,
+    );
+  });
+});
+
+describe('mistakes in decorators', () => {
+  it.each<[string, () => unknown, RegExp]>([
+    ['no parentheses', () => decorated(Cacheable as any), /@Cacheable is written with parentheses/],
+    [
+      'seconds alone',
+      () => Cacheable(60 as any),
+      /@Cacheable: expected an object of options, got 60/,
+    ],
+    [
+      'a misspelt option',
+      () => Cacheable({ tt: 5 } as any),
+      /@Cacheable: unknown option "tt"\. Known/,
+    ],
+    [
+      'an option of another one',
+      () => CacheEvict({ ttl: 5 } as any),
+      /@CacheEvict: unknown option "ttl"/,
+    ],
+    ['the class itself', () => Cacheable({ type: User as any }), /type: expected.*\(\) => User/],
+    [
+      'on a class',
+      () => (CachePut() as any)(User),
+      /@CachePut belongs on a method.*the class User/,
+    ],
+    ['on a property', () => (Cacheable() as any)({}, 'a'), /not on the property "a"/],
+    [
+      'CacheConfig without options',
+      () => CacheConfig(User as any),
+      /@CacheConfig: expected an object/,
+    ],
+  ])('%s', (_, write, message) => expect(write).toThrow(message));
+
+  it('generators have no result to store', () => {
+    const write = (): unknown => {
+      class Rows {
+        @Cacheable()
+        *read(): Generator<number> {
+          yield 1;
+        }
+      }
+      return Rows;
+    };
+    expect(write).toThrow(/@Cacheable: read is a generator.*Return an array/);
+  });
+
+  it.each<[string, MethodDecorator, RegExp]>([
+    [
+      'a level that is no level',
+      Cacheable({ scope: 'usr' }),
+      /"usr".*has global, org, user, session/,
+    ],
+    ['a cache that nobody made', Cacheable({ cache: 'x' }), /no cache named "x".*forFeature/],
+    [
+      'a fraction over 1',
+      Cacheable({ refreshAhead: 5 }),
+      /refreshAhead: expected a number from 0 to 1/,
+    ],
+    ['no time at all', Cacheable({ hardTimeout: 0 }), /hardTimeout: expected a duration above 0/],
+  ])('%s stops the application', (_, decorator, message) =>
+    expect(start([CacheModule.forRoot()], [decorated(decorator)])).rejects.toThrow(message),
+  );
+});
+
+describe('mistakes in calls', () => {
+  it('a TTL where options belong is refused, rather than stored with the default TTL', async () => {
+    const cache = createTestCache();
+    for (const call of [
+      cache.set('k', 1, 60 as any),
+      cache.get('k', 60 as any),
+      cache.getOrSet('k', () => 1, '10m' as any),
+      cache.set('k', 1, null as any),
+    ])
+      await expect(call).rejects.toThrow(/options: expected an object such as \{ ttl: 60 \}, got/);
+    expect(await cache.has('k')).toBe(false);
+  });
+
+  it('a scope that was not found evicts nothing, and not everything', async () => {
+    const cache = createTestCache();
+    await cache.set('k', 1);
+    for (const call of [cache.evictScope(undefined as any), cache.expireScope(undefined as any)])
+      await expect(call).rejects.toThrow(
+        /expected a scope, got undefined.*'global' to mean everything/,
+      );
+    expect(await cache.has('k')).toBe(true);
+  });
+
+  it('a value where a loader belongs', () =>
+    expect(createTestCache().getOrSet('k', 5 as any)).rejects.toThrow(
+      /getOrSet: the loader: expected a function, got 5/,
+    ));
+
+  it('a bulk loader that returns too little is told why', () =>
+    expect(createTestCache().getOrSetMany(['p', 'q'], () => [1])).rejects.toThrow(
+      /Loading 2 of 2 keys failed.*"p" \(getOrSetMany: .*for each of its 2 keys.*an array of 1\)/,
+    ));
+});
