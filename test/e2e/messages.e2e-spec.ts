@@ -17,15 +17,20 @@ import {
   type ClientProxy,
 } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import {
+  AbstractWsAdapter,
   ConnectedSocket,
   MessageBody,
   SubscribeMessage,
   WebSocketGateway,
 } from '@nestjs/websockets';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
-import { firstValueFrom } from 'rxjs';
-import { io, type Socket } from 'socket.io-client';
+import { firstValueFrom, from, lastValueFrom, mergeMap, type Observable } from 'rxjs';
+import { io } from 'socket.io-client';
 import {
   Cacheable,
   CacheEvict,
@@ -34,6 +39,9 @@ import {
   CacheService,
 } from 'nestjs-scoped-cache';
 import { spyOnWarnings } from '../support/nest/warnings.js';
+
+// Comes with socket.io; @nestjs/platform-ws uses the same.
+const ws = createRequire(createRequire(import.meta.url).resolve('socket.io-client'))('ws') as any;
 
 let runs = 0;
 
@@ -53,7 +61,7 @@ class SenderGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     if (context.getType() === 'ws') {
       const client = context.switchToWs().getClient();
-      client.data.user = client.handshake.auth.user;
+      if (client.handshake) client.data.user = client.handshake.auth.user;
     }
     if (context.getType() === 'rpc') {
       const { token } = context.switchToRpc().getData() ?? {};
@@ -69,6 +77,11 @@ class SenderGuard implements CanActivate {
 @WebSocketGateway()
 class Gateway {
   constructor(readonly greeter: Greeter) {}
+
+  /** Clients of ws are bare sockets: applications put the user on them when they connect. */
+  handleConnection(client: any, request?: any): void {
+    if (request) client.user = JSON.parse(request.headers['x-proven-user']);
+  }
 
   @SubscribeMessage('decorated')
   @Cacheable({ scope: 'user' })
@@ -124,9 +137,14 @@ class Messages {
 const ann = { id: 'ann', orgId: 'o1' };
 const bob = { id: 'bob', orgId: 'o1' };
 
-describe('WebSocket gateways', () => {
+describe.each([
+  ['socket.io on Express', false, () => new ExpressAdapter()],
+  ['socket.io on Fastify', false, () => new FastifyAdapter()],
+  ['ws on Express', true, () => new ExpressAdapter()],
+  ['ws on Fastify', true, () => new FastifyAdapter()],
+] as [string, boolean, () => any][])('WebSocket gateways: %s', (_, isBare, httpAdapter) => {
   let app: INestApplication;
-  const sockets: Socket[] = [];
+  const sockets: { close(): unknown }[] = [];
   const warnings = spyOnWarnings();
 
   beforeAll(async () => {
@@ -134,7 +152,8 @@ describe('WebSocket gateways', () => {
       imports: [CacheModule.forRoot()],
       providers: [Greeter, Gateway],
     }).compile();
-    app = module.createNestApplication({ logger: false });
+    app = module.createNestApplication(httpAdapter(), { logger: false });
+    if (isBare) app.useWebSocketAdapter(new BareWsAdapter(app));
     app.useGlobalGuards(new SenderGuard());
     await app.listen(0, '127.0.0.1');
   });
@@ -144,11 +163,16 @@ describe('WebSocket gateways', () => {
     await app.get(CacheService).clear();
   });
   afterAll(async () => {
-    for (const socket of sockets) socket.disconnect();
+    for (const socket of sockets) socket.close();
     await app.close();
   });
 
   const connect = async (user: object) => {
+    if (isBare) {
+      const client = new BareClient(await app.getUrl(), user);
+      sockets.push(client);
+      return client.ask;
+    }
     const socket = io(await app.getUrl(), { transports: ['websocket'], auth: { user } });
     sockets.push(socket);
     return (event: string, data?: unknown) => socket.timeout(4_000).emitWithAck(event, data);
@@ -183,111 +207,155 @@ describe('WebSocket gateways', () => {
 });
 
 describe.each([
-  ['a microservice', { inheritAppConfig: undefined }],
-  ['a hybrid application that inherits', { inheritAppConfig: true }],
-  ['a hybrid application that does not', { inheritAppConfig: false }],
-] as const)('RPC handlers over TCP in %s', (_kind, { inheritAppConfig }) => {
-  let app: { close(): Promise<void>; get: INestApplication['get'] };
-  let client: ClientProxy;
-  const warnings = spyOnWarnings();
+  ['a microservice', undefined, () => new ExpressAdapter()],
+  ['a hybrid application that inherits', true, () => new ExpressAdapter()],
+  ['a hybrid application that does not', false, () => new ExpressAdapter()],
+  ['a hybrid application on Fastify', true, () => new FastifyAdapter()],
+] as [string, boolean | undefined, () => any][])(
+  'RPC handlers over TCP in %s',
+  (_kind, inheritAppConfig, httpAdapter) => {
+    let app: { close(): Promise<void>; get: INestApplication['get'] };
+    let client: ClientProxy;
+    const warnings = spyOnWarnings();
 
-  beforeAll(async () => {
-    @UseGuards(SenderGuard)
-    @UseInterceptors(CacheScopeInterceptor)
-    class Intercepted extends Messages {}
-    Reflect.decorate([Controller()], Intercepted);
-    const port = await freePort();
-    const transport = { transport: Transport.TCP as const, options: { host: '127.0.0.1', port } };
-    const module = await Test.createTestingModule({
-      imports: [CacheModule.forRoot()],
-      controllers: [inheritAppConfig === false ? Intercepted : Messages],
-      providers: [Greeter],
-    }).compile();
-    if (inheritAppConfig === undefined) {
-      const service = module.createNestMicroservice({ ...transport, logger: false });
-      service.useGlobalGuards(new SenderGuard());
-      await service.listen();
-      app = service;
-    } else {
-      const hybrid = module.createNestApplication({ logger: false });
-      if (inheritAppConfig) hybrid.useGlobalGuards(new SenderGuard());
-      hybrid.connectMicroservice(transport, { inheritAppConfig });
-      await hybrid.startAllMicroservices();
-      await hybrid.init();
-      app = hybrid;
-    }
-    client = ClientProxyFactory.create(transport);
-    await client.connect();
-  });
-  beforeEach(async () => {
-    runs = 0;
-    warnings.clear();
-    await app.get(CacheService).clear();
-  });
-  afterAll(async () => {
-    client.close();
-    await app.close();
-  });
+    beforeAll(async () => {
+      @UseGuards(SenderGuard)
+      @UseInterceptors(CacheScopeInterceptor)
+      class Intercepted extends Messages {}
+      Reflect.decorate([Controller()], Intercepted);
+      const port = await freePort();
+      const transport = { transport: Transport.TCP as const, options: { host: '127.0.0.1', port } };
+      const module = await Test.createTestingModule({
+        imports: [CacheModule.forRoot()],
+        controllers: [inheritAppConfig === false ? Intercepted : Messages],
+        providers: [Greeter],
+      }).compile();
+      if (inheritAppConfig === undefined) {
+        const service = module.createNestMicroservice({ ...transport, logger: false });
+        service.useGlobalGuards(new SenderGuard());
+        await service.listen();
+        app = service;
+      } else {
+        const hybrid = module.createNestApplication(httpAdapter(), { logger: false });
+        if (inheritAppConfig) hybrid.useGlobalGuards(new SenderGuard());
+        hybrid.connectMicroservice(transport, { inheritAppConfig });
+        await hybrid.startAllMicroservices();
+        await hybrid.init();
+        app = hybrid;
+      }
+      client = ClientProxyFactory.create(transport);
+      await client.connect();
+    });
+    beforeEach(async () => {
+      runs = 0;
+      warnings.clear();
+      await app.get(CacheService).clear();
+    });
+    afterAll(async () => {
+      client.close();
+      await app.close();
+    });
 
-  const send = (pattern: string, user: object | undefined, n = 1): Promise<any> =>
-    firstValueFrom(client.send(pattern, { n, ...(user && { token: JSON.stringify(user) }) }));
+    const send = (pattern: string, user: object | undefined, n = 1): Promise<any> =>
+      firstValueFrom(client.send(pattern, { n, ...(user && { token: JSON.stringify(user) }) }));
 
-  it('P1: each sender is answered from its own user scope', async () => {
-    const answers = [
-      await send('decorated', ann),
-      await send('decorated', ann),
-      await send('decorated', bob),
-    ];
-    expect(answers.map(({ run }) => run)).toEqual([1, 1, 2]);
-    await send('change', ann);
-    expect([(await send('decorated', ann)).run, (await send('decorated', bob)).run]).toEqual([
-      3, 2,
-    ]);
-  });
+    it('P1: each sender is answered from its own user scope', async () => {
+      const answers = [
+        await send('decorated', ann),
+        await send('decorated', ann),
+        await send('decorated', bob),
+      ];
+      expect(answers.map(({ run }) => run)).toEqual([1, 1, 2]);
+      await send('change', ann);
+      expect([(await send('decorated', ann)).run, (await send('decorated', bob)).run]).toEqual([
+        3, 2,
+      ]);
+    });
 
-  it('@Ctx() is no header that a default key would have to hold', async () => {
-    const answers = [
-      await send('context', ann),
-      await send('context', ann),
-      await send('context', bob),
-    ];
-    expect(answers).toEqual([1, 1, 2]);
-    expect(warnings.texts).toEqual([]);
-  });
+    it('@Ctx() is no header that a default key would have to hold', async () => {
+      const answers = [
+        await send('context', ann),
+        await send('context', ann),
+        await send('context', bob),
+      ];
+      expect(answers).toEqual([1, 1, 2]);
+      expect(warnings.texts).toEqual([]);
+    });
 
-  it('P2: the payload is no identity', async () => {
-    const spoofed = () =>
-      firstValueFrom(client.send('decorated', { n: 1, user: ann, orgId: 'o1', userId: 'ann' }));
-    await send('decorated', ann);
-    expect((await spoofed()).run).toBe(2);
-    expect(warnings.texts.join()).toMatch(/Missing the org id/);
-  });
+    it('P2: the payload is no identity', async () => {
+      const spoofed = () =>
+        firstValueFrom(client.send('decorated', { n: 1, user: ann, orgId: 'o1', userId: 'ann' }));
+      await send('decorated', ann);
+      expect((await spoofed()).run).toBe(2);
+      expect(warnings.texts.join()).toMatch(/Missing the org id/);
+    });
 
-  it('handlers that take their payload without a decorator', async () => {
-    const answers = [
-      await send('implicit', ann),
-      await send('implicit', ann),
-      await send('implicit', bob),
-    ];
-    expect(answers.map(({ run, n }) => [run, n])).toEqual([
-      [1, 1],
-      [1, 1],
-      [2, 1],
-    ]);
-  });
+    it('handlers that take their payload without a decorator', async () => {
+      const answers = [
+        await send('implicit', ann),
+        await send('implicit', ann),
+        await send('implicit', bob),
+      ];
+      expect(answers.map(({ run, n }) => [run, n])).toEqual([
+        [1, 1],
+        [1, 1],
+        [2, 1],
+      ]);
+    });
 
-  it('providers that a handler calls find the ids of its sender', async () => {
-    expect([
-      await send('provider', ann),
-      await send('provider', ann),
-      await send('provider', bob),
-    ]).toEqual([1, 1, 2]);
-  });
+    it('providers that a handler calls find the ids of its sender', async () => {
+      expect([
+        await send('provider', ann),
+        await send('provider', ann),
+        await send('provider', bob),
+      ]).toEqual([1, 1, 2]);
+    });
 
-  it('global entries are shared', async () => {
-    expect([await send('global', undefined), await send('global', undefined)]).toEqual([1, 1]);
-  });
-});
+    it('global entries are shared', async () => {
+      expect([await send('global', undefined), await send('global', undefined)]).toEqual([1, 1]);
+    });
+  },
+);
+
+/** What @nestjs/platform-ws does, as far as these tests need it: bare sockets of ws, messages with event, data and id. */
+class BareWsAdapter extends AbstractWsAdapter<any, any, any> {
+  create(): unknown {
+    return new ws.WebSocketServer({ server: this.httpServer });
+  }
+  bindMessageHandlers(client: any, handlers: any[], transform: (answer: any) => Observable<any>) {
+    client.on('message', (text: Buffer) => {
+      const { event, data, id } = JSON.parse(String(text));
+      const handler = handlers.find(({ message }) => message === event);
+      void lastValueFrom(
+        from(handler.callback(data) as Promise<any>).pipe(mergeMap(transform)),
+      ).then((answer) => client.send(JSON.stringify({ id, answer })));
+    });
+  }
+}
+
+class BareClient {
+  readonly #socket: any;
+  readonly #opened: Promise<unknown>;
+  #asked = 0;
+
+  constructor(url: string, user: object) {
+    this.#socket = new ws.WebSocket(url.replace(/^http/, 'ws'), {
+      headers: { 'x-proven-user': JSON.stringify(user) },
+    });
+    this.#opened = once(this.#socket, 'open');
+  }
+  readonly ask = async (event: string, data?: unknown): Promise<any> => {
+    await this.#opened;
+    const id = ++this.#asked;
+    const answered = once(this.#socket, 'message', { signal: AbortSignal.timeout(4_000) });
+    this.#socket.send(JSON.stringify({ event, data, id }));
+    const [text] = await answered;
+    return JSON.parse(String(text)).answer;
+  };
+  close(): void {
+    this.#socket.terminate();
+  }
+}
 
 function freePort(): Promise<number> {
   return new Promise((resolve) => {
