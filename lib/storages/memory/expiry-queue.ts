@@ -54,9 +54,13 @@ export class ExpiryQueue {
 
   /** A record of this queue has left the cache. */
   noteGone(record: MemoryRecord): void {
-    if (record.queuedFor === undefined) return;
-    this.#gone++;
-    if (this.#gone > 64 && this.#gone > this.#heap.length / 2) this.compact();
+    if (record.queuedFor !== undefined) this.noteGoneAtOnce(1);
+  }
+
+  /** So many records that are queued have left the cache. */
+  noteGoneAtOnce(count: number): void {
+    this.#gone += count;
+    if (this.#gone > 64 && this.#gone > this.#heap.length / 2) this.#compact();
   }
 
   /** Takes the next record that is due, or `undefined`. Renewed ones are put back for later. */
@@ -79,7 +83,7 @@ export class ExpiryQueue {
   }
 
   /** Drops records that are gone. O(n log n) of those that stay. */
-  compact(): void {
+  #compact(): void {
     const kept = this.#heap.filter(({ record }) => !record.isGone);
     this.#heap = [];
     this.#gone = 0;

@@ -107,14 +107,17 @@ export class MemoryTable {
     const now = this.host.clock.monotonic();
     const gone: MemoryRecord[] = [];
     let live = 0;
+    let queued = 0;
     branch.cut();
     if (branch === this.#root) this.#root = MemoryBranch.root();
     branch.forEach((record) => {
       if (now < record.freshUntil) live++;
+      if (record.queuedFor !== undefined) queued++;
       this.#forget(record);
       if (tellEach) gone.push(record);
     });
-    this.#expiry.compact();
+    // Never the whole queue for one small scope of many.
+    this.#expiry.noteGoneAtOnce(queued);
     const expired = branch.count - live;
     if (!tellEach && live > 0) this.host.listener.onRemoval?.(reason, live, undefined, scope);
     if (!tellEach && expired > 0)
