@@ -98,9 +98,17 @@ function placeAt(scope, index) {
   };
 }
 
+// A call is not blamed for the time in which its whole process stood still.
+const TICK_MS = 10;
+let stalledMs = 0;
+let lastTick = now();
+function stalledSoFar() {
+  const late = now() - lastTick - TICK_MS;
+  return late > 15 ? stalledMs + late : stalledMs;
+}
+
 /** What is reported: reads, changes and loads, in the order in which they ended. */
 let records = [];
-let stalledMs = 0;
 let next = 0;
 const newId = () => `${plan.name}-${next++}`;
 
@@ -127,7 +135,7 @@ async function loadAll(places) {
 
 /** Does it, and reports when it began, when it ended and how. */
 async function timed(op, about, work) {
-  const stalledBefore = stalledMs;
+  const stalledBefore = stalledSoFar();
   const record = { ...about, op, start: now(), end: 0 };
   try {
     const result = await work(record);
@@ -138,7 +146,7 @@ async function timed(op, about, work) {
     record.error = error?.code ?? error?.message ?? String(error);
     if (error?.code === 'BULK_LOAD') record.error = 'the source failed';
   } finally {
-    record.stalled = stalledMs - stalledBefore;
+    record.stalled = stalledSoFar() - stalledBefore;
     records.push(record);
   }
 }
@@ -355,13 +363,10 @@ const resources = () => {
 for (const event of ['unhandledRejection', 'uncaughtException'])
   process.on(event, (problem) => say({ unhandled: `${event}: ${problem?.stack ?? problem}` }));
 
-// A call is not blamed for the time in which its whole process stood still.
-let lastTick = now();
 const ticking = setInterval(() => {
-  const late = now() - lastTick - 10;
-  if (late > 15) stalledMs += late;
+  stalledMs = stalledSoFar();
   lastTick = now();
-}, 10);
+}, TICK_MS);
 const flushing = setInterval(flush, 200);
 
 const memory = () => {
