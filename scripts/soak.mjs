@@ -6,7 +6,8 @@
  * --storage   redis, tiered, cluster, sentinel or file; several with commas. Default: all
  * --minutes   for each storage. Default 2
  * --seed      repeats the faults and the choices of the processes (not their timing). Printed by every run
- * --faults    only those whose names match this regular expression
+ * --faults    only those whose names match this regular expression. 'old dump' is done only when asked for: it does break
+ *             a promise (decision 0050)
  * --degrade   with onStorageError: 'degrade' rather than 'throw'
  * --history   writes everything that was recorded to this file, as JSON
  */

@@ -18,6 +18,8 @@ import type { SoakWorker } from './fleet.js';
 /** Something to do to a running fleet from outside. Resolves when it has been taken back. */
 export interface Fault {
   readonly name: string;
+  /** Values may be stale after it, as documented: only done when asked for by name. */
+  readonly breaksPromises?: true;
   run(random: Random): Promise<void>;
 }
 
@@ -118,20 +120,19 @@ export function serverFaults(server: ServerProcess): Fault[] {
   ];
 }
 
-/** The server comes back with what it had some seconds before. */
+/** The server comes back with what it had some seconds before (decision 0050). */
 export function oldDataFaults(server: ServerProcess): Fault[] {
   const dump = join(server.folder, 'dump.rdb');
-  return [
-    fault('restart with an old dump', async (random) => {
-      await cli(server.port, 'save');
-      copyFileSync(dump, `${dump}.old`);
-      await sleep(between(random, 300, 1_500));
-      await server.kill();
-      copyFileSync(`${dump}.old`, dump);
-      await server.restart();
-      rmSync(dump);
-    }),
-  ];
+  const restart = fault('restart with an old dump', async (random) => {
+    await cli(server.port, 'save');
+    copyFileSync(dump, `${dump}.old`);
+    await sleep(between(random, 300, 1_500));
+    await server.kill();
+    copyFileSync(`${dump}.old`, dump);
+    await server.restart();
+    rmSync(dump);
+  });
+  return [{ ...restart, breaksPromises: true }];
 }
 
 /** The network of one process. */

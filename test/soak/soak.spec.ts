@@ -11,7 +11,7 @@ const {
   SOAK_STORAGE: storages = 'tiered,file',
   SOAK_MINUTES: minutes,
   SOAK_SEED: seed = Math.floor(Math.random() * 2 ** 31),
-  SOAK_FAULTS: faults = '.',
+  SOAK_FAULTS: faults,
   SOAK_DEGRADE: degrades,
   SOAK_HISTORY: historyFile,
 } = process.env;
@@ -34,7 +34,7 @@ test.each(storages.split(',') as SoakStorage[])(
         seed: Number(seed),
         ms,
         onStorageError: degrades ? 'degrade' : 'throw',
-        faults: new RegExp(faults),
+        faults: faults === undefined ? undefined : new RegExp(faults),
         // Beside the whole test suite a machine is busy; that is not what this is about.
         slackMs: minutes === undefined ? 5_000 : 400,
       });

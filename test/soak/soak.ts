@@ -12,8 +12,8 @@ export interface SoakOptions {
   readonly seed: number;
   readonly ms: number;
   readonly onStorageError: 'throw' | 'degrade';
-  /** Only faults whose names match. */
-  readonly faults: RegExp;
+  /** Only faults whose names match. Default: all that must break no promise. */
+  readonly faults: RegExp | undefined;
   /** What the machine may add to a deadline. */
   readonly slackMs: number;
 }
@@ -41,8 +41,9 @@ export async function soak(options: SoakOptions): Promise<SoakOutcome> {
     unhandled.push(...workers[index]!.unhandled);
     workers[index] = await start(index);
   };
-  const faults = [...options.place.faults, ...workerFaults(workers, replace)].filter(({ name }) =>
-    options.faults.test(name),
+  const all = [...options.place.faults, ...workerFaults(workers, replace)];
+  const faults = all.filter(({ name, breaksPromises }) =>
+    options.faults ? options.faults.test(name) : !breaksPromises,
   );
   try {
     const end = now() + options.ms;
