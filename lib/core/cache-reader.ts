@@ -21,12 +21,12 @@ export interface LoadReport<T> {
   readonly expiresAt: number | undefined;
 }
 
-/** @internal see `Cache.prepareHits`. */
+/** See `Cache.prepareHits`. */
 export interface PreparedHits {
   readonly tiers: WriteOptions | undefined;
 }
 
-/** @internal see `Cache.hitNow`. */
+/** See `Cache.hitNow`. */
 export interface PromptHit {
   readonly value: unknown;
   /** Until it is stale; `Infinity` for ever. */

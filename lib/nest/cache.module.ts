@@ -94,20 +94,20 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
     };
   }
 
-  /** @internal called by Nest, after the body parsers are in place and before any route or middleware is */
+  /** Called by Nest, after the body parsers are in place and before any route or middleware is. */
   configure(): void {
     const adapter = this.adapterHost?.httpAdapter;
     if (adapter) openScopeForHttp(adapter, this.context);
   }
 
-  /** @internal called by Nest */
+  /** Called by Nest. */
   async onModuleInit(): Promise<void> {
     refuseTwice([...this.explorer.modules.values()].filter(isGlobalRoot).length);
     this.explorer.check(this.runner);
     await this.registry.ready();
   }
 
-  /** @internal called by Nest, when the server has stopped listening */
+  /** Called by Nest, when the server has stopped listening. */
   async onApplicationShutdown(): Promise<void> {
     const failures = await this.registry.close(
       toMs(this.options.shutdownTimeout ?? '5s', 'shutdownTimeout'),
