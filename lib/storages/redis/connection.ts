@@ -1,10 +1,8 @@
 import { Cluster, Redis } from 'ioredis';
 import { faultOf, messageOf } from './faults.js';
-import type { ResolvedRedisOptions } from './redis-options.js';
+import { LeaseEnds } from './lease-ends.js';
+import type { Client, ResolvedRedisOptions } from './redis-options.js';
 import { bucketTags, slotOf } from './slots.js';
-
-/** Either client of ioredis. */
-export type Client = Redis | Cluster;
 
 /** Told of trouble with a connection that we opened. */
 export type ConnectionListener = (error: unknown) => void;
@@ -32,6 +30,7 @@ const OURS = {
 export class Connection {
   readonly isOwned: boolean;
   readonly isCluster: boolean;
+  readonly leaseEnds: LeaseEnds;
   readonly #listeners = new Set<ConnectionListener>();
   /** Time-outs in a row, by server; empty while all answer. */
   readonly #timeouts = new Map<string, number>();
@@ -47,6 +46,7 @@ export class Connection {
   ) {
     this.isOwned = options.source.client === undefined;
     this.isCluster = client.isCluster;
+    this.leaseEnds = new LeaseEnds(options, client.options.keyPrefix ?? '', this.#tell);
     client.on('ready', this.#settle).on('close', this.#settle);
     if (this.isOwned) this.#watch();
   }
@@ -101,6 +101,7 @@ export class Connection {
   async close(): Promise<void> {
     this.client.off('ready', this.#settle).off('close', this.#settle);
     this.#settle();
+    this.leaseEnds.close();
     if (!this.isOwned) return;
     const gone = new Promise<void>((resolve) => this.client.once('end', () => resolve()));
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -117,6 +118,11 @@ export class Connection {
     for (const server of this.#servers()) cut(server);
   }
 
+  /** Without the command, which may be the one that carried the password. */
+  readonly #tell = (error: unknown): void => {
+    for (const listener of this.#listeners) listener(faultOf(error));
+  };
+
   readonly #settle = (): void => {
     this.#isStarting = false;
     const waiting = this.#waiting;
@@ -130,8 +136,7 @@ export class Connection {
     client.on('error', (error: unknown) => {
       this.#trouble = error;
       this.#settle();
-      // Without the command, which may be the one that carried the password.
-      for (const listener of this.#listeners) listener(faultOf(error));
+      this.#tell(error);
     });
     if (client instanceof Redis) guard(client);
     else client.on('+node', (node: Redis) => guard(node));

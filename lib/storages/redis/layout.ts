@@ -110,6 +110,11 @@ export class Place {
     return `${this.scope.base}l:${this.name}`;
   }
 
+  /** Its lease as the server sees it. */
+  get serverLeaseKey(): string {
+    return `${this.scope.scriptBase}l:${this.name}`;
+  }
+
   /** As all scripts on one entry want them. */
   get keys(): string[] {
     return [this.entryKey, this.leaseKey, ...this.scope.nodes];

@@ -80,6 +80,23 @@ end
 `;
 
 /**
+ * A lease is `token|epoch:fence,…`, and a `;` behind that once somebody waits for it. Whoever ends it then says so on the
+ * channel of `LeaseEnds`. A user without rights on channels costs that word, not the work: waiters ask from time to time.
+ */
+export const NOTIFY = `
+local function tell(base, text)
+  redis.pcall('PUBLISH', string.match(base, '^(.*):[^:]*:{[^{}]*}:$') .. '.leases', text)
+end
+local function ended(base, held, key)
+  if string.sub(held, -1) == ';' then tell(base, key) end
+end
+local function void(key)
+  local held = redis.pcall('GETDEL', key)
+  if type(held) == 'string' then ended(P, held, key) end
+end
+`;
+
+/**
  * `ensure` gives every node an epoch; a node whose parent's epoch changed is a new node. It notes new ones in `made`, because
  * another scope of the same script may lie below the same node, and has seen it missing too.
  */

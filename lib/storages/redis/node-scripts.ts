@@ -1,4 +1,4 @@
-import { RECORD, script } from './lua.js';
+import { NOTIFY, RECORD, script } from './lua.js';
 
 /**
  * Scripts on whole nodes. KEYS: the nodes from the global one to the target. ARGV[1]: base of the bucket's keys.
@@ -41,11 +41,12 @@ end
 /** Entries removed in the same step as the eviction; about 1 ms. */
 export const INLINE_MAX = 128;
 
-/** ARGV: base, now, inline limit. Answers how many fresh entries, the queued index (or nil), and how many wait before it. */
-export const EVICT_NODE = script(`${TARGET}
+/** ARGV: base, now, inline limit. Leases below are void: whoever waits asks again. Answers how many fresh entries, the queued index (or nil), and how many wait before it. */
+export const EVICT_NODE = script(`${TARGET}${NOTIFY}
 local epoch = target()
 redis.call('DEL', KEYS[#KEYS])
 if not epoch then return { 0 } end
+tell(P, P)
 local garbage, index = P .. 'g', P .. 'i:' .. epoch
 local count = redis.call('ZCOUNT', index, '(' .. ARGV[2], '+inf')
 local size, pending = redis.call('ZCARD', index), redis.call('LLEN', garbage)

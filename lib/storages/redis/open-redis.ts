@@ -66,6 +66,7 @@ export class OpenRedis implements OpenStorage {
       this.#writer,
       this.#clock,
       this.#layout,
+      connection.leaseEnds,
     );
     this.#deafen = connection.listen((error) =>
       host.listener.onFault?.({ during: 'connect', storage: 'redis', error }),
@@ -177,6 +178,7 @@ export class OpenRedis implements OpenStorage {
   figures(): Readonly<Record<string, number>> {
     return {
       commandsUnderWay: this.#commands.underWay,
+      waitingForLeases: this.connection.leaseEnds.size,
       bucketsBeingReclaimed: this.#reclaim.running,
     };
   }

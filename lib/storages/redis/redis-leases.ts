@@ -3,14 +3,12 @@ import { isUsable, type NewEntry, type StoredEntry } from '../../core/entry.js';
 import type { EntryAddress, Lease, LeaseAnswer, Leases, StorageHost } from '../../core/storage.js';
 import type { Commands } from './commands.js';
 import type { Layout, Place } from './layout.js';
+import type { LeaseEnds, Wait } from './lease-ends.js';
 import { EntryRecord } from './record.js';
 import type { Reader } from './reader.js';
 import { ACQUIRE, RENEW_LEASE } from './scripts.js';
 import type { ServerClock } from './server-clock.js';
 import type { Writer } from './writer.js';
-
-/** Between questions of a process that waits for another's load; jittered, so that waiters do not ask in step. */
-const POLL_MS = { first: 10, most: 50 } as const;
 
 /** After a lease was lost track of, its return is tried first after so long, then in growing steps up to the longest. */
 const TAKE_BACK_MS = { first: 50, most: 250 } as const;
@@ -38,6 +36,7 @@ export class RedisLeases implements Leases {
     readonly writer: Writer,
     readonly clock: ServerClock,
     readonly layout: Layout,
+    readonly ends: LeaseEnds,
   ) {}
 
   async acquire(at: EntryAddress, leaseMs: number, refresh = false): Promise<LeaseAnswer> {
@@ -95,18 +94,24 @@ export class RedisLeases implements Leases {
       this.clock.now(),
       mode,
     ];
+    const interest = this.ends.expect(place.serverLeaseKey);
     const reply = await this.commands
       .runForBytes(ACQUIRE, place.scope, place.keys, args)
       .catch((error: unknown) => {
+        interest.drop();
         this.#takeBack(new RedisLease(place.at, place, token));
         throw error;
       });
-    const [kind, bytes, old] = reply as [Buffer, Buffer | null, Buffer];
+    const [kind, bytes, old, leftMs] = reply as [Buffer, Buffer | null, Buffer, number?];
+    const { clock, random } = this.host;
+    const wait =
+      leftMs === undefined ? undefined : this.ends.ended(interest, leftMs, clock, random);
+    if (!wait) interest.drop();
     const entry = this.#entryIn(place, bytes, old.length > 0);
     if (kind[0] === HIT) return entry && { kind: 'hit', entry };
     if (kind[0] === LEASED)
       return { kind: 'leased', lease: new RedisLease(place.at, place, token), stale: entry };
-    return { kind: 'busy', stale: entry, changed: this.#waiter() };
+    return { kind: 'busy', stale: entry, changed: (maxMs) => this.#atMost(maxMs, wait!) };
   }
 
   /**
@@ -135,11 +140,8 @@ export class RedisLeases implements Leases {
     return entry && isUsable(entry, this.host.clock.monotonic()) ? entry : undefined;
   }
 
-  #waiter(): (maxMs: number) => Promise<void> {
-    return (maxMs) => {
-      const pauseMs = POLL_MS.first + this.host.random() * (POLL_MS.most - POLL_MS.first);
-      return sleep(this.host.clock, Math.min(maxMs, pauseMs));
-    };
+  #atMost(maxMs: number, { mostMs, over }: Wait): Promise<void> {
+    return maxMs >= mostMs ? over : Promise.race([over, sleep(this.host.clock, maxMs)]);
   }
 }
 

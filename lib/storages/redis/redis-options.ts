@@ -3,6 +3,9 @@ import { toMs, type Duration } from '../../core/duration.js';
 import { describe, InvalidOptionsError } from '../../core/errors.js';
 import { checkedCipher, type ValueCipher } from '../../core/value-cipher.js';
 
+/** Either client of ioredis. */
+export type Client = Redis | Cluster;
+
 /** Smaller payloads for processor time. */
 export interface CompressionOptions {
   /** Payloads of more bytes are deflated, where that makes them smaller. Default 1,024. */
@@ -18,7 +21,7 @@ export interface RedisStorageOptions {
   /** For a connection that this storage opens. What deadlines and fences rest on cannot be changed. */
   readonly options?: RedisOptions;
   /** A client of yours. It is used as it is, never closed, never reconfigured. */
-  readonly client?: Redis | Cluster;
+  readonly client?: Client;
   /** Start nodes of a Cluster, and options for it. */
   readonly cluster?: { readonly nodes: readonly ClusterNode[]; readonly options?: ClusterOptions };
   /** `{ sentinels, name, … }` as ioredis takes them. */

@@ -1,10 +1,10 @@
-import { ENSURE, JUDGE, LIST, RECORD, script } from './lua.js';
+import { ENSURE, JUDGE, LIST, NOTIFY, RECORD, script } from './lua.js';
 
 /**
  * ARGV: base, name, mode, expected, score, life (0: forever), fresh token and stamp, tags, envelope. Mode `s` stores under
  * the lease `expected`; mode `c` while what was observed is still `expected`. Answers 1, or 0 when refused.
  */
-export const WRITE = script(`${RECORD}${JUDGE}${ENSURE}${LIST}
+export const WRITE = script(`${RECORD}${NOTIFY}${JUDGE}${ENSURE}${LIST}
 local name, mode, expected, token, tags = ARGV[2], ARGV[3], ARGV[4], ARGV[7], ARGV[8]
 local score, life = ARGV[5], tonumber(ARGV[6])
 local keys, nodes = nodesFrom(3)
@@ -13,7 +13,7 @@ if mode == 's' then
   local lease = redis.call('GET', KEYS[2])
   if not lease or string.sub(lease, 1, #expected + 1) ~= expected .. '|' then return 0 end
   if not judge(string.sub(lease, #expected + 2), tags, nodes) then
-    redis.call('DEL', KEYS[2])
+    void(KEYS[2])
     return 0
   end
 else
@@ -27,7 +27,7 @@ for at = 1, #epochs do
   list(P .. 'i:' .. epochs[at], keys[at], life, false, { score, name })
   if tags ~= '' then listTags(epochs[at], fences[at], tags, score, name, life) end
 end
-redis.call('DEL', KEYS[2])
+void(KEYS[2])
 return 1
 `);
 
@@ -36,7 +36,7 @@ return 1
  * ARGV: fresh token, now if it is time to sweep, the entries as `PackedEntries` packs them, then for each group its base
  * and how many nodes. Answers how many entries it wrote; if one went wrong, a list of what did, empty for the others.
  */
-export const WRITE_MANY = script(`${RECORD.replace('ARGV[1]', "''")}${ENSURE}${LIST}
+export const WRITE_MANY = script(`${RECORD.replace('ARGV[1]', "''")}${NOTIFY}${ENSURE}${LIST}
 local token, packed, size, byte, node, ask, groups = ARGV[1], ARGV[3], #ARGV[3], 1, 0, {}, {}
 for arg = 4, #ARGV, 2 do
   local depth, keys = tonumber(ARGV[arg + 1]), {}
@@ -61,7 +61,11 @@ while byte <= size do
 end
 local found, held = redis.call('MGET', unpack(ask)), nil
 for at = node + 1, node + count do
-  if found[at] then held = held or {}; held[#held + 1] = ask[at] end
+  if found[at] then
+    held = held or {}
+    held[#held + 1] = ask[at]
+    ended(entries[at - node][1].base, found[at], ask[at])
+  end
 end
 if held then redis.call('DEL', unpack(held)) end
 local made = {}
@@ -118,8 +122,8 @@ return problems or count
 `);
 
 /** ARGV: base, name, now. 1: a fresh entry was removed. Voids the lease in any case. */
-export const REMOVE = script(`${RECORD}${JUDGE}
-redis.call('DEL', KEYS[2])
+export const REMOVE = script(`${RECORD}${NOTIFY}${JUDGE}
+void(KEYS[2])
 local extra, head, n = extraOf(KEYS[1])
 if not extra then return 0 end
 local _, nodes = nodesFrom(3)
@@ -150,7 +154,10 @@ end
 return 1
 `);
 
-/** ARGV: base, name, lease token, lease ms, fresh token, now, mode (`''`, `refresh`, `force`). */
+/**
+ * ARGV: base, name, lease token, lease ms, fresh token, now, mode (`''`, `refresh`, `force`). Answers what came out, the
+ * entry, whether it is stale, and for how many ms more somebody else has the lease.
+ */
 export const ACQUIRE = script(`${RECORD}${JUDGE}${ENSURE}
 local keys, nodes = nodesFrom(3)
 local extra, head, n = extraOf(KEYS[1])
@@ -164,7 +171,11 @@ if extra and ARGV[7] ~= 'force' then
   end
 end
 local held = redis.call('GET', KEYS[2])
-if held and judge(string.match(held, '|(.*)$') or '', '', nodes) then return { 'busy', value, old } end
+local mark = held and string.sub(held, -1) == ';' and ';' or ''
+if held and judge(string.match(held, '|(.*)$') or '', '', nodes) then
+  if mark == '' then redis.pcall('SET', KEYS[2], held .. ';', 'KEEPTTL') end
+  return { 'busy', value, old, redis.call('PTTL', KEYS[2]) }
+end
 local epochs, _, path = ensure(keys, nodes, ARGV[5])
 local life = tonumber(ARGV[4])
 for at = 1, #keys do
@@ -174,17 +185,17 @@ for at = 1, #keys do
     redis.call('PEXPIRE', keys[at], life)
   end
 end
-redis.call('SET', KEYS[2], ARGV[3] .. '|' .. path, 'PX', life)
+redis.call('SET', KEYS[2], ARGV[3] .. '|' .. path .. mark, 'PX', life)
 return { 'leased', value, old }
 `);
 
 /** ARGV: base, lease token, lease ms (0: give it back). 1: it was still valid. */
-export const RENEW_LEASE = script(`${RECORD}${JUDGE}${ENSURE}
+export const RENEW_LEASE = script(`${RECORD}${NOTIFY}${JUDGE}${ENSURE}
 local held, token, life = redis.call('GET', KEYS[2]), ARGV[2], tonumber(ARGV[3])
 if not held or string.sub(held, 1, #token + 1) ~= token .. '|' then return 0 end
 local keys, nodes = nodesFrom(3)
 if life == 0 or not judge(string.sub(held, #token + 2), '', nodes) then
-  redis.call('DEL', KEYS[2])
+  void(KEYS[2])
   return life == 0 and 1 or 0
 end
 redis.call('PEXPIRE', KEYS[2], life)

@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.js';
-import type { Client } from './connection.js';
+import type { Client } from './redis-options.js';
 
 const RESAMPLE_MS = 30_000;
 
