@@ -271,7 +271,7 @@ describe('P9 who waits is told', () => {
         for (const storage of [leader, follower]) await until(() => isUp(storage), 'it is up');
         await listens(follower, leader, [...cluster.ports]);
         for (let org = 0; org < 8; org++) {
-          const address = at('k', { org: `o${org}` });
+          const address = at(how, { org: `o${org}` });
           const store = await lead(leader, address);
           const busy = await wait(follower, address);
           const end = org % 2 ? store : () => leader.evictScope(address.scope);
