@@ -7,7 +7,7 @@ import type { Duration } from './duration.js';
 import type { NewEntry, StoredEntry } from './entry.js';
 import { BulkLoadError, describe, InvalidOptionsError, typeInWords } from './errors.js';
 import type { LoadSettings } from './load-settings.js';
-import type { Loading } from './loading.js';
+import { PATIENCE_MS, type Loading } from './loading.js';
 import { MISS, type Lookup } from './lookup.js';
 import type { EntryAddress, OpenStorage, WriteOptions } from './storage.js';
 
@@ -28,17 +28,7 @@ export class CacheBulk {
     at: readonly EntryAddress[],
     options: LookupOptions | undefined,
   ): Promise<(StoredEntry | undefined)[]> {
-    if (at.length === 0) return [];
-    try {
-      return await this.storage.readMany(at, options);
-    } catch (error) {
-      return this.#faults.degrade(
-        'getMany',
-        error,
-        at.map(() => undefined),
-        at[0],
-      );
-    }
+    return (await this.#tryToRead(at, options)) ?? at.map(() => undefined);
   }
 
   async write(
@@ -87,8 +77,12 @@ export class CacheBulk {
     settings: LoadSettings,
     judge: (entry: StoredEntry | undefined, at: EntryAddress) => Lookup<unknown>,
   ): Promise<unknown[]> {
-    const entries = await this.read(at, settings.tiers);
-    const batch = new LoadBatch(loader, this.loading.platform.clock);
+    const { clock } = this.loading.platform;
+    const since = clock.monotonic();
+    const read = await this.#tryToRead(at, settings.tiers);
+    const isAway = read === undefined && clock.monotonic() - since >= PATIENCE_MS;
+    const entries = read ?? [];
+    const batch = new LoadBatch(loader, clock);
     const pending = at.map(async (one, index) => {
       const found = judge(entries[index], one);
       if (found.hit) return found.value;
@@ -99,6 +93,7 @@ export class CacheBulk {
         id,
         settings,
         stale: entries[index],
+        isAway,
         loader: (context) => batch.load(keys[index]!, context),
       });
       return obtained.value;
@@ -107,6 +102,19 @@ export class CacheBulk {
     const results = await Promise.allSettled(pending);
     if (results.some((result) => result.status === 'rejected')) throw failure(results, keys);
     return results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
+  }
+
+  /** `undefined` when the storage failed. */
+  async #tryToRead(
+    at: readonly EntryAddress[],
+    options: LookupOptions | undefined,
+  ): Promise<(StoredEntry | undefined)[] | undefined> {
+    if (at.length === 0) return [];
+    try {
+      return await this.storage.readMany(at, options);
+    } catch (error) {
+      return this.#faults.degrade('getMany', error, undefined, at[0]);
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import type { Clock } from './clock.js';
 import type { StoredEntry } from './entry.js';
 import { isPromise } from './guard.js';
 import type { LoadSettings } from './load-settings.js';
-import type { Loading, LoadRequest, Obtained } from './loading.js';
+import { PATIENCE_MS, type Loading, type LoadRequest, type Obtained } from './loading.js';
 import { MISS, type Lookup } from './lookup.js';
 import type { EntryAddress, OpenStorage, WriteOptions } from './storage.js';
 import type { ValuePolicy } from './value/value-policy.js';
@@ -74,10 +74,10 @@ export class CacheReader {
   getOrSet(at: EntryAddress, loader: Loader<unknown>, settings: LoadSettings): Promise<unknown> {
     const found = this.storage.read(at, settings.tiers);
     if (isPromise(found))
-      return this.#readThrough(found, at, loader, settings).then((report) => report.value);
+      return this.#readThrough(found, at, loader, settings, true).then((report) => report.value);
     if (found !== undefined && this.isFresh(found))
       return Promise.resolve(this.#freshHit(found, at, loader, settings));
-    return this.#obtain(at, loader, settings, found).then((obtained) =>
+    return this.#obtain(requestOf(at, loader, settings, found)).then((obtained) =>
       this.values.release(obtained.value),
     );
   }
@@ -88,10 +88,7 @@ export class CacheReader {
     settings: LoadSettings,
   ): Promise<LoadReport<unknown>> {
     const found = this.storage.read(at, settings.tiers);
-    const entry = isPromise(found)
-      ? found.catch((error: unknown) => this.writer.missOn(error, at, false))
-      : found;
-    return this.#readThrough(entry, at, loader, settings);
+    return this.#readThrough(found, at, loader, settings, false);
   }
 
   hitNow(at: EntryAddress, { tiers }: PreparedHits): PromptHit | undefined {
@@ -146,13 +143,16 @@ export class CacheReader {
     at: EntryAddress,
     loader: Loader<unknown>,
     settings: LoadSettings,
+    mayThrow: boolean,
   ): Promise<LoadReport<unknown>> {
-    const entry = isPromise(found) ? await this.#whenRead(found, at) : found;
+    const read = isPromise(found) ? await this.#readForLoad(found, at, mayThrow) : found;
+    const entry = read === AWAY ? undefined : read;
     if (entry !== undefined && this.isFresh(entry)) {
       const value = this.#freshHit(entry, at, loader, settings);
       return { value, outcome: 'hit', stored: true, expiresAt: this.#wallTime(entry.freshUntil) };
     }
-    const obtained = await this.#obtain(at, loader, settings, entry);
+    const request = requestOf(at, loader, settings, entry, read === AWAY);
+    const obtained = await this.#obtain(request);
     const expiresAt =
       obtained.freshUntil === undefined ? undefined : this.#wallTime(obtained.freshUntil);
     return {
@@ -178,13 +178,9 @@ export class CacheReader {
     return value;
   }
 
-  async #obtain(
-    at: EntryAddress,
-    loader: Loader<unknown>,
-    settings: LoadSettings,
-    stale: Found,
-  ): Promise<Obtained> {
-    const obtained = await this.loading.obtain(requestOf(at, loader, settings, stale));
+  async #obtain(request: LoadRequest): Promise<Obtained> {
+    const { at } = request;
+    const obtained = await this.loading.obtain(request);
     if (obtained.outcome === 'stale') this.state.onHit(at.key, at.scope, true);
     else this.state.onMiss(at.key, at.scope);
     return obtained;
@@ -196,17 +192,35 @@ export class CacheReader {
     return found.catch((error: unknown) => this.writer.missOn(error, at, true));
   }
 
+  /** {@link #whenRead}, telling whether it was worth asking the storage once more. */
+  async #readForLoad(
+    found: Promise<Found>,
+    at: EntryAddress,
+    mayThrow: boolean,
+  ): Promise<Found | typeof AWAY> {
+    const since = this.clock.monotonic();
+    try {
+      return await found;
+    } catch (error) {
+      this.writer.missOn(error, at, mayThrow);
+      return this.clock.monotonic() - since < PATIENCE_MS ? undefined : AWAY;
+    }
+  }
+
   #wallTime(monotonic: number): number {
     if (monotonic === Infinity) return Infinity;
     return this.clock.now() + Math.round(monotonic - this.clock.monotonic());
   }
 }
 
+const AWAY = Symbol('away');
+
 function requestOf(
   at: EntryAddress,
   loader: Loader<unknown>,
   settings: LoadSettings,
   stale: Found,
+  isAway = false,
 ): LoadRequest {
-  return { at, id: `${at.scope.id}\n${at.key}`, loader, settings, stale };
+  return { at, id: `${at.scope.id}\n${at.key}`, loader, settings, stale, isAway };
 }

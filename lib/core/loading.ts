@@ -45,6 +45,8 @@ export interface LoadRequest {
   readonly settings: LoadSettings;
   /** The entry past its TTL but within its grace, when the read found one. */
   readonly stale: StoredEntry | undefined;
+  /** The read waited for the storage in vain. This load does without it: one request waits for one deadline (P12). */
+  readonly isAway: boolean;
 }
 
 /** What a loader brought. */
@@ -54,6 +56,9 @@ interface Loaded {
   /** See {@link Landing.lastCaller}, as of the loader's begin. */
   readonly lastCaller: number;
 }
+
+/** A read that failed after so long has had its request's patience; one that failed sooner says little about the rest. */
+export const PATIENCE_MS = 50;
 
 /** Rounds in which a joined flight turned out fenced before a caller loads on its own. */
 const JOIN_ROUNDS_MAX = 8;
@@ -203,7 +208,9 @@ export class Loading {
     isRefresh: boolean,
   ): Promise<Landing> {
     const { leases } = this.storage;
-    if (!leases) return this.#load(request, flight, plan, undefined);
+    // What ran without a lease, or would be written to where nobody answered, is not kept.
+    if (request.isAway) plan.skipStore();
+    if (!leases || request.isAway) return this.#load(request, flight, plan, undefined);
     let lease: Lease | undefined;
     try {
       const answer = await this.#takeLease(leases, request, flight, plan, isRefresh);

@@ -263,11 +263,14 @@ describe('P9 who waits is told', () => {
         };
         const [leader, follower] = [open(options()), open(options())];
         // A new Cluster takes a moment to agree on itself.
-        const isUp = (storage: OpenStorage): Promise<boolean> =>
-          storage.remove(place).then(
-            () => true,
-            () => false,
-          );
+        const isUp = async (storage: OpenStorage): Promise<boolean> => {
+          try {
+            await storage.remove(place);
+            return true;
+          } catch {
+            return false;
+          }
+        };
         for (const storage of [leader, follower]) await until(() => isUp(storage), 'it is up');
         await listens(follower, leader, [...cluster.ports]);
         for (let org = 0; org < 8; org++) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { sleep } from '../../../lib/core/clock.js';
 import type { CacheOptions } from '../../../lib/core/cache-options.js';
 import { createTestCache } from '../../../lib/testing/create-test-cache.js';
 import { FaultyStorage } from '../../../lib/testing/faulty-storage.js';
@@ -74,17 +75,47 @@ describe.each(STORAGES)('faults of %s', (_, makeStorage) => {
     }
   });
 
-  it('P12 a storage that hangs costs a read its deadline, and the loader runs single-flight', async () => {
+  it('P12 a storage that hangs costs a request one deadline, and the loader runs single-flight', async () => {
     const { clock, faulty, cache } = setUp({ storageTimeout: '250ms' });
     faulty.hang();
     let loads = 0;
-    const callers = Promise.all([1, 2, 3].map(() => cache.getOrSet('k', () => ++loads)));
+    const load = async (): Promise<number> => {
+      loads++;
+      await sleep(clock, 10);
+      return loads;
+    };
+    const callers = Promise.all([1, 2, 3].map(() => cache.getOrSet('k', load)));
+    const detailed = cache.getOrSetDetailed('d', () => 'loaded');
     await clock.advanceAsync(250);
-    await clock.advanceAsync(250);
-    await clock.advanceAsync(250);
+    await clock.advanceAsync(10);
     expect(await callers).toEqual([1, 1, 1]);
+    // Neither a lease nor a write was tried where nobody answered.
+    expect(await detailed).toMatchObject({ value: 'loaded', outcome: 'loaded', stored: false });
+    expect(new Set(faulty.calls)).toEqual(new Set([faulty.calls[0]]));
     faulty.recover();
     await clock.advanceAsync(0);
+  });
+
+  it('P12 one that hangs costs getOrSetMany one deadline too', async () => {
+    const { clock, faulty, cache } = setUp({ storageTimeout: '250ms' });
+    faulty.hang();
+    const values = cache.getOrSetMany(['a', 'b'], (keys) => keys.map((key) => `loaded ${key}`));
+    await clock.advanceAsync(20 * 250);
+    expect(await values).toEqual(['loaded a', 'loaded b']);
+    const [first] = faulty.calls;
+    expect(new Set(faulty.calls)).toEqual(new Set([first]));
+    faulty.recover();
+    await clock.advanceAsync(0);
+  });
+
+  it('P12 a read that fails at once says little about the storage: what was loaded is stored', async () => {
+    const { faulty, cache } = setUp();
+    faulty.failNext(1);
+    expect(await cache.getOrSet('k', () => 'loaded')).toBe('loaded');
+    expect(await cache.get('k')).toBe('loaded');
+    faulty.failNext(1).only('read', 'readMany', 'get');
+    await cache.getOrSetMany(['m'], () => ['loaded']);
+    expect(await cache.get('m')).toBe('loaded');
   });
 
   it('P12 after five failures in a row nothing is tried for half a second; then one probe closes the circuit', async () => {
