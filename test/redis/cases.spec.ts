@@ -243,6 +243,31 @@ describe('round trips', () => {
   });
 });
 
+describe('many at once', () => {
+  test('setMany, getMany and getOrSetMany of one server are one command each way', async () => {
+    const cache = make({ storage: redis() });
+    const where = { scope: { org: 'o', user: 'u' } };
+    const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+    await cache.setMany(
+      keys.map((key) => [key, 0] as const),
+      where,
+    );
+    const set = await sentDuring(() =>
+      cache.setMany(
+        keys.map((key) => [key, 1] as const),
+        where,
+      ),
+    );
+    expect(set).toEqual(['evalsha']);
+    const read = await sentDuring(() => cache.getMany(keys, where));
+    expect(read).toEqual(['mget']);
+    const loaded = await sentDuring(() =>
+      cache.getOrSetMany(keys, () => Promise.reject(new Error('no load')), where),
+    );
+    expect(loaded).toEqual(['mget']);
+  });
+});
+
 describe('CA-43 Redis that cannot be reached at the start', () => {
   test('with failFast the start fails, and the error says what and why', async () => {
     const port = await freePort();

@@ -65,6 +65,19 @@ const FAULTS: Record<string, () => Promise<unknown> | void> = {
   },
 };
 
+test.each(Object.keys(OPERATIONS))(
+  'P12 %s alone, the first to meet a server under SIGSTOP, waits for one deadline',
+  async (name) => {
+    server.pause();
+    const since = performance.now();
+    await OPERATIONS[name]!('first');
+    const tookMs = performance.now() - since;
+    server.resume();
+    expect(tookMs).toBeGreaterThan(240);
+    expect(tookMs).toBeLessThan(400);
+  },
+);
+
 describe('P12 no request waits for more than one deadline of 250 ms', () => {
   test.each(Object.keys(FAULTS))(
     'under %s',

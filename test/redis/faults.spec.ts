@@ -127,6 +127,22 @@ describe('faults (S7, P12)', () => {
     }
   }, 60_000);
 
+  test('P12 a connection that looks healthy and says nothing is opened anew after so many time-outs in a row', async () => {
+    const proxy = await startProxy(server.port);
+    const url = `redis://127.0.0.1:${proxy.port}`;
+    const storage = open({ url, timeout: '100ms', reconnectAfterTimeouts: 2 });
+    try {
+      await recovers(storage);
+      proxy.stall();
+      for (let round = 0; round < 2; round++) await failsWithin(() => storage.read(at('k')), 250);
+      const since = performance.now();
+      await recovers(storage);
+      expect(performance.now() - since).toBeLessThan(500);
+    } finally {
+      await proxy.stop();
+    }
+  }, 30_000);
+
   test('a slow server is a fault at the deadline, not before', async () => {
     const proxy = await startProxy(server.port);
     const storage = open({ url: `redis://127.0.0.1:${proxy.port}` });

@@ -66,6 +66,36 @@ describe.each(TIERS)('%s, in processes of their own', (tiers) => {
     expect(delayMs).toBeLessThan(1_250);
   }, 30_000);
 
+  test('P9 a load three times longer than its lease is renewed: the others wait for it', async () => {
+    const fleet = await start(3, tiers);
+    const input = { key: 'k', value: 'v', ms: 1_000, options: { lease: '300ms' } };
+    const values = await Promise.all(fleet.map((worker) => worker.ask<string[]>('load', input)));
+    expect(values.flat()).toEqual(['v', 'v', 'v']);
+    const loads = await Promise.all(fleet.map((worker) => worker.ask<number>('loads')));
+    expect(loads.reduce((sum, one) => sum + one, 0)).toBe(1);
+  }, 30_000);
+
+  test('P5 whoever waits for a load that an eviction has outdated loads anew at once, in a process of their own', async () => {
+    const [leader, waiter, evictor] = (await start(3, tiers)) as [Worker, Worker, Worker];
+    const load = (worker: Worker, value: string, ms: number): Promise<unknown> =>
+      worker.ask('load', { key: 'k', value, ms, options: at('k') });
+    const begun = leader.nextLoad();
+    const old = load(leader, 'old', 3_000);
+    await begun;
+    const waits = load(waiter, 'new', 0);
+    // It has asked, and listens.
+    await sleep(300);
+    const since = performance.now();
+    await evictor.ask('evictScope', { scope: { org: at('k').scope.org } });
+    expect(await waits).toEqual(['new']);
+    const tookMs = performance.now() - since;
+    console.log(`${tiers}: after the eviction the next load took ${tookMs.toFixed(0)} ms`);
+    expect(tookMs).toBeLessThan(1_000);
+    expect(await old).toEqual(['old']);
+    for (const worker of [leader, waiter, evictor])
+      expect(await worker.ask('get', { key: 'k', options: at('k') })).toBe('new');
+  }, 30_000);
+
   /** What outdates a load, done by another process; `left` is what may be found afterwards besides nothing. */
   const CHANGES: Record<
     string,

@@ -8,6 +8,8 @@ export interface Proxy {
   /** Lets nothing through, in either direction, until `resume`. */
   pause(): void;
   resume(): void;
+  /** Present connections stay open and say nothing any more; new ones work. */
+  stall(): void;
   /** Ends all connections, without (`cut`) or with (`reset`) an RST. New ones are accepted. */
   cut(): void;
   reset(): void;
@@ -57,6 +59,10 @@ class TcpProxy implements Proxy {
   resume(): void {
     this.#isPaused = false;
     for (const pair of this.#pairs) for (const socket of pair) socket.resume();
+  }
+
+  stall(): void {
+    for (const pair of this.#pairs) for (const socket of pair) socket.pause();
   }
 
   cut(): void {
