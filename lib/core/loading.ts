@@ -1,6 +1,7 @@
 import type { Loader } from './cache-options.js';
 import { checkFunction } from './call-arguments.js';
 import type { CacheState } from './cache-state.js';
+import { sleep } from './clock.js';
 import { isUsable, type NewEntry, type StoredEntry } from './entry.js';
 import { LoadTimeoutError } from './errors.js';
 import { Flights, type Flight } from './flights.js';
@@ -59,6 +60,8 @@ interface Loaded {
 
 /** A read that failed after so long has had its request's patience; one that failed sooner says little about the rest. */
 export const PATIENCE_MS = 50;
+/** Between the first read that waited in vain and the load: many begin together, and their deadlines pass together. */
+const GATHER_MS = 5;
 
 /** Rounds in which a joined flight turned out fenced before a caller loads on its own. */
 const JOIN_ROUNDS_MAX = 8;
@@ -208,9 +211,8 @@ export class Loading {
     isRefresh: boolean,
   ): Promise<Landing> {
     const { leases } = this.storage;
-    // What ran without a lease, or would be written to where nobody answered, is not kept.
-    if (request.isAway) plan.skipStore();
-    if (!leases || request.isAway) return this.#load(request, flight, plan, undefined);
+    if (request.isAway) return this.#loadAlone(request, flight, plan);
+    if (!leases) return this.#load(request, flight, plan, undefined);
     let lease: Lease | undefined;
     try {
       const answer = await this.#takeLease(leases, request, flight, plan, isRefresh);
@@ -222,6 +224,19 @@ export class Loading {
       this.#fault('acquire', error, request.at);
     }
     return this.#load(request, flight, plan, lease);
+  }
+
+  /** What ran without a lease, or would be written to where nobody answered, is not kept. */
+  async #loadAlone(
+    request: LoadRequest,
+    flight: Flight<Landing>,
+    plan: LoadPlan,
+  ): Promise<Landing> {
+    plan.skipStore();
+    // The others whose reads end now join before the loader begins.
+    await sleep(this.platform.clock, GATHER_MS);
+    plan.throwIfAborted();
+    return this.#load(request, flight, plan, undefined);
   }
 
   async #takeLease(

@@ -87,6 +87,8 @@ describe.each(STORAGES)('faults of %s', (_, makeStorage) => {
     const callers = Promise.all([1, 2, 3].map(() => cache.getOrSet('k', load)));
     const detailed = cache.getOrSetDetailed('d', () => 'loaded');
     await clock.advanceAsync(250);
+    // Others may join; then it loads.
+    await clock.advanceAsync(5);
     await clock.advanceAsync(10);
     expect(await callers).toEqual([1, 1, 1]);
     // Neither a lease nor a write was tried where nobody answered.
@@ -101,6 +103,7 @@ describe.each(STORAGES)('faults of %s', (_, makeStorage) => {
     faulty.hang();
     const values = cache.getOrSetMany(['a', 'b'], (keys) => keys.map((key) => `loaded ${key}`));
     await clock.advanceAsync(20 * 250);
+    await clock.advanceAsync(5);
     expect(await values).toEqual(['loaded a', 'loaded b']);
     const [first] = faulty.calls;
     expect(new Set(faulty.calls)).toEqual(new Set([first]));
