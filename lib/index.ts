@@ -120,7 +120,7 @@ export type {
 export type { NewEntry, RemovalReason, StoredEntry } from './core/entry.js';
 export type { Clock } from './core/clock.js';
 export type { CacheFault, CacheListener } from './core/cache-listener.js';
-export type { Serializer } from './core/value/serializer.js';
+export { jsonSerializer, type Serializer } from './core/value/serializer.js';
 export type { ClassCodec } from './core/value/class-codecs.js';
 export type { Isolation } from './core/value/value-policy.js';
 

@@ -3,9 +3,9 @@ import { Cache } from '../core/cache.js';
 import type { Clock } from '../core/clock.js';
 import type { ScopeContext } from '../core/scope.js';
 import type { Platform } from '../core/storage.js';
-import { nodePlatform } from '../platform/node-platform.js';
 import { ManualClock } from './manual-clock.js';
 import { mapStorage } from './map-storage.js';
+import { testPlatform } from './test-platform.js';
 
 /** What a test may replace. */
 export interface TestSurroundings {
@@ -26,5 +26,5 @@ export function createTestCache(
   surroundings: TestSurroundings = {},
 ): Cache {
   const { clock = new ManualClock(), platform, context } = surroundings;
-  return new Cache(options, { ...nodePlatform, clock, ...platform }, context, () => mapStorage());
+  return new Cache(options, { ...testPlatform(clock), ...platform }, context, () => mapStorage());
 }

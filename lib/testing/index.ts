@@ -8,6 +8,7 @@ export { ContractViolation } from './assertions.js';
 
 // Caches and their surroundings in tests
 export { createTestCache, type TestSurroundings } from './create-test-cache.js';
+export { testPlatform } from './test-platform.js';
 export { ManualClock } from './manual-clock.js';
 export { FaultyStorage } from './faulty-storage.js';
 export { mapStorage } from './map-storage.js';

@@ -1,6 +1,6 @@
 import { SerializationError } from '../errors.js';
 import { utf8 } from './bytes.js';
-import type { ClassCodecs } from './class-codecs.js';
+import { ClassCodecs, type ClassCodec } from './class-codecs.js';
 import { DEPTH_MAX } from './copy.js';
 import { serializationError } from './refusal.js';
 import { fromWire } from './wire-decode.js';
@@ -50,6 +50,17 @@ export function richSerializer(codecs?: ClassCodecs): Serializer {
       }
     },
   };
+}
+
+/**
+ * The default serializer, for one of your own to build on: compress its bytes, sign them, count them.
+ * @param codecs those of the `codecs` option. What methods name by `type` is not known to it: register a codec instead
+ * @throws InvalidOptionsError for what is no codec
+ */
+export function jsonSerializer(codecs: readonly ClassCodec[] = []): Serializer {
+  const registered = new ClassCodecs();
+  for (const codec of codecs) registered.register(codec);
+  return richSerializer(registered);
 }
 
 function parse(bytes: Uint8Array, codecs: ClassCodecs | undefined): unknown {
