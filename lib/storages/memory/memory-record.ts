@@ -15,6 +15,8 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
   sliding: boolean;
   /** Monotonic ms of the last read or write, for `removeIdle`. */
   usedAt: number;
+  /** Since it got its place in the order of use. Not told from `usedAt`: many reads and writes fall into one ms. */
+  wasRead = false;
   readonly key: string;
   scope: ScopePath;
   readonly tags: readonly string[];
@@ -25,8 +27,6 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
   /** No entry outlives this, whatever renews it. */
   readonly latestEnd: number | undefined;
   readonly bytes: number;
-  /** What `usedAt` was when it got its place in the order of use. */
-  placedAt: number;
   /** Gone from its branch; the expiry queue may still hold it. */
   isGone = false;
   /** When the expiry queue will look at it; `undefined` while it is not in there. */
@@ -52,7 +52,7 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
     this.tags = entry.tags;
     this.loadMs = entry.loadMs ?? 0;
     this.sliding = entry.sliding;
-    this.storedAt = this.usedAt = this.placedAt = now;
+    this.storedAt = this.usedAt = now;
     this.ttlMs = entry.ttlMs;
     this.graceMs = entry.graceMs;
     const end = now + (entry.remainingMs ?? entry.ttlMs);

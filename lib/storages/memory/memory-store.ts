@@ -58,6 +58,7 @@ export class MemoryStore implements OpenStorage {
     }
     if (options !== undefined && options.peek === true) return record;
     record.usedAt = now;
+    record.wasRead = true;
     if (record.sliding && now < record.freshUntil) record.renew(now, record.ttlMs);
     if (!this.#hasRules) return record;
     this.#rules.onGet(record);
@@ -101,6 +102,7 @@ export class MemoryStore implements OpenStorage {
     if (record) {
       record.renew(this.host.clock.monotonic(), ttlMs);
       record.usedAt = this.host.clock.monotonic();
+      record.wasRead = true;
       this.#table.rescheduled(record);
     }
     return this.#settled(record !== undefined);
@@ -293,7 +295,10 @@ export class MemoryStore implements OpenStorage {
         return this.#applySet(effect, asked);
       case 'get': {
         const record = (effect.entry ?? asked) as MemoryRecord | undefined;
-        if (record && !record.isGone) record.usedAt = this.host.clock.monotonic();
+        if (record && !record.isGone) {
+          record.usedAt = this.host.clock.monotonic();
+          record.wasRead = true;
+        }
         return;
       }
       case 'evict':

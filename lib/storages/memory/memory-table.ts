@@ -184,14 +184,14 @@ export class MemoryTable {
   }
 
   /**
-   * The next to leave. A read only notes its time; here, where room is needed, a record that was read since it was put in
+   * The next to leave. A read only leaves a note; here, where room is needed, a record that was read since it was put in
    * its place moves to the end instead of leaving (second chance: Corbató, 1968). That keeps hits free of bookkeeping.
    */
   #victim(): MemoryRecord {
     for (;;) {
       const record = this.#recency.oldest!;
-      if (record.usedAt <= record.placedAt) return record;
-      record.placedAt = record.usedAt;
+      if (!record.wasRead) return record;
+      record.wasRead = false;
       this.#recency.touch(record.link!);
     }
   }

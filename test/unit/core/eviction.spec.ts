@@ -335,6 +335,15 @@ describe('limits of the memory storage', () => {
     expect((await cache.stats()).evictions).toEqual({ lru: 7 });
   });
 
+  it('CA-32 a read counts as use, also within the millisecond of the write', async () => {
+    const { cache } = setUp([], { maxEntries: 2 });
+    await cache.set('read', 1);
+    await cache.set('unread', 1);
+    await cache.get('read');
+    await cache.set('new', 1);
+    expect(await keysOf(cache)).toEqual(['new', 'read']);
+  });
+
   it('P16 bytes are bounded and figures tell them', async () => {
     const { cache } = setUp([], { maxBytes: 100_000 });
     for (let at = 0; at < 100; at++) await cache.set(`k${at}`, 'x'.repeat(5_000));
