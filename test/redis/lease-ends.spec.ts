@@ -9,6 +9,7 @@ import {
   cli,
   startRedis,
   startRedisCluster,
+  startSentinel,
   until,
   type ServerGroup,
 } from '../support/servers/redis.js';
@@ -284,6 +285,22 @@ describe('P9 who waits is told', () => {
       30_000,
     );
   });
+
+  test('behind Sentinel', async () => {
+    const group = await startSentinel();
+    try {
+      const sentinel = { sentinels: [...group.sentinels], name: group.name };
+      const [leader, follower] = [open({ sentinel }), open({ sentinel })];
+      await listens(follower, leader, [group.ports[0]!]);
+      const store = await lead(leader);
+      expect(await delayAfter(store, await wait(follower))).toBeLessThan(100);
+      await Promise.all(opened.map((storage) => storage.close()));
+      expect(opened.map((storage) => storage.figures!().waitingForLeases)).toEqual([0, 0]);
+      opened = [];
+    } finally {
+      await group.stop();
+    }
+  }, 60_000);
 
   test('again after the listening connection was killed; until then it asks', async () => {
     const host = testHost();
