@@ -1,6 +1,6 @@
 import type { FaultWindow, History, ReadCall, SoakCall } from './history.js';
 import type { SoakOutcome } from './soak.js';
-import { staleReadsOf, TAIL_MS } from './verdict.js';
+import { TAIL_MS } from './verdict.js';
 
 /** The figures of a soak, as text. */
 export function reportOf(outcome: SoakOutcome): string {
@@ -8,7 +8,7 @@ export function reportOf(outcome: SoakOutcome): string {
   const calls = history.calls();
   return [
     `soak of ${options.place.storage}, ${options.onStorageError}, seed ${options.seed}: ${calls.length} calls, ${history.faults.length} faults`,
-    ...staleness(outcome),
+    ...staleness(history),
     ...latencies(history, calls),
     ...history.faults.map((fault, index) =>
       recovery(fault, history.faults[index + 1]?.start ?? Infinity, calls),
@@ -23,16 +23,20 @@ export function reportOf(outcome: SoakOutcome): string {
 
 const ms = (value: number): string => `${value.toFixed(0)} ms`;
 
-function staleness(outcome: SoakOutcome): string[] {
+/** How late changes were seen, allowed or not; nothing where every change was in force everywhere at once. */
+function staleness(history: History): string[] {
   const groups = new Map<string, number[]>();
-  for (const { fault, isLateWrite, lagMs } of staleReadsOf(outcome)) {
-    const name = `${fault || 'calm'}${isLateWrite ? ', by a write that had been given up' : ''}`;
+  for (const { fault, isLateWrite, node, changeNode, lagMs } of history.staleReads(() => 0)) {
+    const who = node === changeNode ? 'the same process' : 'another process';
+    const how = isLateWrite ? ', of a write that had been given up' : '';
+    const name = `${fault || 'calm'}, by ${who}${how}`;
     groups.set(name, [...(groups.get(name) ?? []), lagMs]);
   }
-  return [...groups].map(
-    ([name, all]) =>
-      `stale reads, ${name}: ${all.length}, worst ${ms(Math.max(...all))} after the change`,
-  );
+  return [...groups].map(([name, lags]) => {
+    lags.sort((a, b) => a - b);
+    const p99 = lags[Math.floor(lags.length * 0.99)]!;
+    return `older values read, ${name}: ${lags.length}, p99 ${ms(p99)} and worst ${ms(lags.at(-1)!)} after the change`;
+  });
 }
 
 /** p50, p99 and worst under each fault and half a second after it, without the time in which the process stood still. */

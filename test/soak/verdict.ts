@@ -52,7 +52,7 @@ export function violationsOf(outcome: SoakOutcome): string[] {
 }
 
 /** Reads of what an acknowledged change had ended, beyond what the documentation allows. */
-export function staleReadsOf({ history, options }: SoakOutcome): StaleRead[] {
+function staleReadsOf({ history, options }: SoakOutcome): StaleRead[] {
   const isTiered = options.place.storage === 'tiered';
   const allowance: Allowance = (read, change) => {
     if (read.node === change.node) return 0;
