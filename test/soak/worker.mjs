@@ -392,5 +392,17 @@ async function finish() {
   await app.close();
   say({ closed: now() - start });
   process.disconnect();
+  setTimeout(tellWhatIsLeft, 2_000).unref();
+}
+
+/** Nothing should be: what keeps a process from ending is said on its standard error. */
+function tellWhatIsLeft() {
+  const sockets = process
+    ._getActiveHandles()
+    .map(
+      (one) =>
+        `${one.constructor.name} ${one.localPort ?? ''} ${one.remotePort ?? ''} ${one.connecting ?? ''}`,
+    );
+  console.error(`${plan.name} is still there:`, process.getActiveResourcesInfo().join(), sockets);
 }
 process.once('message', () => void finish());

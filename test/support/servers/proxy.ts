@@ -36,7 +36,7 @@ class TcpProxy implements Proxy {
   #halves = false;
 
   constructor(readonly targetPort: number) {
-    this.#server = createServer((client) => this.#accept(client));
+    this.#server = createServer({ noDelay: true }, (client) => this.#accept(client));
   }
 
   get port(): number {
@@ -92,7 +92,7 @@ class TcpProxy implements Proxy {
       client.resetAndDestroy();
       return;
     }
-    const server = connect(this.targetPort, '127.0.0.1');
+    const server = connect({ port: this.targetPort, host: '127.0.0.1', noDelay: true });
     const pair = [client, server] as const;
     this.#pairs.add(pair);
     client.on('data', (bytes) => server.write(bytes));
