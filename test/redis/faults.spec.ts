@@ -143,6 +143,25 @@ describe('faults (S7, P12)', () => {
     }
   }, 30_000);
 
+  test('P12 an answer that is of another command, on a connection out of step, is a fault: no read waits for ever', async () => {
+    const proxy = await startProxy(server.port);
+    const storage = open({ url: `redis://127.0.0.1:${proxy.port}` });
+    try {
+      await recovers(storage);
+      proxy.delay(50);
+      const reads = failsWithin(() => storage.read(at('k')), 400);
+      await sleep(10);
+      proxy.inject('+PONG\r\n');
+      await reads;
+      proxy.delay(0);
+      await sleep(60);
+      proxy.cut();
+      await recovers(storage);
+    } finally {
+      await proxy.stop();
+    }
+  }, 30_000);
+
   test('a slow server is a fault at the deadline, not before', async () => {
     const proxy = await startProxy(server.port);
     const storage = open({ url: `redis://127.0.0.1:${proxy.port}` });

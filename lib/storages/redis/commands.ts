@@ -46,9 +46,8 @@ export class Commands {
   /** The values of keys in one slot (on a single server, of any keys). Sent at once. */
   mget(bucket: number, keys: string[]): Promise<(Buffer | null)[]> {
     const { client } = this.connection;
-    return this.send(
-      bucket,
-      (deadline) => sendGuarded(client, 'mget', keys, null, deadline) as Promise<(Buffer | null)[]>,
+    return this.send(bucket, async (deadline) =>
+      asList(await sendGuarded(client, 'mget', keys, null, deadline)),
     );
   }
 
@@ -163,6 +162,14 @@ export class Commands {
       else connection.started().then(go, fail);
     });
   }
+}
+
+/** On a connection that has lost bytes, the answer may be somebody else's. Its readers must not wait for their own for ever. */
+function asList(answer: unknown): (Buffer | null)[] {
+  if (Array.isArray(answer)) return answer as (Buffer | null)[];
+  throw new StorageUnavailableError(
+    'Redis answered MGET with something that is no list: bytes were lost on the way. Look at what is between the application and the server.',
+  );
 }
 
 function tooSlow(timeoutMs: number): StorageUnavailableError {

@@ -17,6 +17,8 @@ export interface Proxy {
   refuse(refuses?: boolean): void;
   /** Passes on only half of the next answer and ends that connection. */
   halfReply(): void;
+  /** Sends the clients what no server said, before its next answer. */
+  inject(bytes: string): void;
   stop(): Promise<void>;
 }
 
@@ -30,6 +32,8 @@ export async function startProxy(targetPort: number): Promise<Proxy> {
 class TcpProxy implements Proxy {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
+  /** The latest of the answers that are held back, by connection. */
+  readonly #tails = new WeakMap<Socket, Promise<void>>();
   #delayMs = 0;
   #refuses = false;
   #isPaused = false;
@@ -82,6 +86,10 @@ class TcpProxy implements Proxy {
     this.#halves = true;
   }
 
+  inject(bytes: string): void {
+    for (const [client] of this.#pairs) client.write(bytes);
+  }
+
   async stop(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -113,7 +121,18 @@ class TcpProxy implements Proxy {
       client.end(bytes.subarray(0, bytes.length >> 1));
       return;
     }
-    if (this.#delayMs === 0) client.write(bytes);
-    else setTimeout(() => client.write(bytes), this.#delayMs).unref();
+    const before = this.#tails.get(client);
+    if (!before && this.#delayMs === 0) client.write(bytes);
+    else this.#answerLater(client, bytes, before);
+  }
+
+  /** In their order, also when the delay has become shorter meanwhile. */
+  #answerLater(client: Socket, bytes: Buffer, before: Promise<void> | undefined): void {
+    const due = new Promise<void>((resolve) => setTimeout(resolve, this.#delayMs).unref());
+    const tail = Promise.all([before, due]).then(() => {
+      client.write(bytes);
+      if (this.#tails.get(client) === tail) this.#tails.delete(client);
+    });
+    this.#tails.set(client, tail);
   }
 }
