@@ -7,13 +7,18 @@ import { describe, InvalidDurationError } from './errors.js';
 export type Duration =
   number | `${number}ms` | `${number}s` | `${number}m` | `${number}h` | `${number}d` | 'forever';
 
-const UNIT_MS: Readonly<Record<string, number>> = {
+/** No prototype: `constructor` is no unit. */
+const UNIT_MS: Readonly<Record<string, number | undefined>> = {
+  __proto__: null as never,
   ms: 1,
   s: 1_000,
   m: 60_000,
   h: 3_600_000,
   d: 86_400_000,
 };
+const ZERO = 48;
+/** So many digits of days are still counted exactly in milliseconds. */
+const DIGITS_MAX = 7;
 const WITH_UNIT = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 
 /**
@@ -27,10 +32,26 @@ export function toMs(duration: Duration, name: string): number {
   } else if (duration === 'forever') {
     return Infinity;
   } else if (typeof duration === 'string') {
+    const ms = wholeUnits(duration);
+    if (ms !== undefined) return ms;
     const parts = WITH_UNIT.exec(duration);
     if (parts) return wholeMs(Number(parts[1]) * UNIT_MS[parts[2]!]!, duration, name);
   }
   throw notADuration(duration, name);
+}
+
+/** The usual case, digits and a unit, without a regular expression: calls may name their TTL on every hit. */
+function wholeUnits(text: string): number | undefined {
+  let amount = 0;
+  let at = 0;
+  for (; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - ZERO;
+    if (!(digit >= 0 && digit <= 9)) break;
+    amount = amount * 10 + digit;
+  }
+  if (at === 0 || at > DIGITS_MAX) return undefined;
+  const unitMs = UNIT_MS[text.slice(at)];
+  return unitMs === undefined ? undefined : amount * unitMs;
 }
 
 function wholeMs(ms: number, duration: unknown, name: string): number {
