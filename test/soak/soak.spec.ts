@@ -15,7 +15,7 @@ const {
   SOAK_DEGRADE: degrades,
   SOAK_HISTORY: historyFile,
 } = process.env;
-const ms = minutes === undefined ? 5_000 : Number(minutes) * 60_000;
+const ms = minutes === undefined ? 3_500 : Number(minutes) * 60_000;
 
 let built: ReturnType<typeof buildPackage>;
 beforeAll(() => {
