@@ -27,6 +27,10 @@ afterEach(async () => {
   await server.stop();
 });
 
+/** Atomic operations have no degraded answer: they reject. */
+const settled = async (work: Promise<unknown>): Promise<void> =>
+  void (await Promise.allSettled([work]));
+
 const OPERATIONS: Record<string, (key: string) => Promise<unknown>> = {
   get: (key) => cache.get(key, SCOPE),
   set: (key) => cache.set(key, 1, SCOPE),
@@ -35,6 +39,10 @@ const OPERATIONS: Record<string, (key: string) => Promise<unknown>> = {
   getOrSetMany: (key) => cache.getOrSetMany([key], () => ['loaded'], SCOPE),
   delete: (key) => cache.delete(key, SCOPE),
   evictScope: (key) => cache.evictScope({ org: key }),
+  update: (key) => settled(cache.update(key, () => 1, SCOPE)),
+  merge: (key) => settled(cache.merge(key, { n: 1 }, SCOPE)),
+  increment: (key) => settled(cache.increment(key, SCOPE)),
+  touch: () => cache.touch('warm', { ...SCOPE, ttl: 60 }),
 };
 
 /** How long calls took, by operation: a new one of each as soon as the last has resolved, in two lanes. */
@@ -106,4 +114,107 @@ describe('P12 no request waits for more than one deadline of 250 ms', () => {
     },
     30_000,
   );
+});
+
+/** One deadline, and what a busy machine adds. */
+const ONE_DEADLINE_MS = 250 + 100;
+
+describe('P12 an operation of several commands has one deadline for all of them', () => {
+  let other: Cache;
+  beforeEach(() => {
+    other = makeCache({ storage: redisStorage({ url: `redis://127.0.0.1:${server.port}` }) });
+  });
+  afterEach(() => other.close());
+
+  /** Writes the key over and over, so that nobody who looks first is ever fast enough. */
+  async function keepWriting(key: string, value: unknown): Promise<() => Promise<void>> {
+    let isOver = false;
+    const write = async (): Promise<void> => {
+      while (!isOver) {
+        await other.set(key, value, SCOPE);
+        await sleep(3);
+      }
+    };
+    await other.set(key, value, SCOPE);
+    const writing = write();
+    return () => {
+      isOver = true;
+      return writing;
+    };
+  }
+
+  const ATOMIC: Record<string, [unknown, () => Promise<unknown>]> = {
+    update: [1, () => cache.update('k', () => 2, SCOPE)],
+    merge: [{ n: 1 }, () => cache.merge('k', { n: 2 }, SCOPE)],
+    increment: [1, () => cache.increment('k', SCOPE)],
+    touch: [1, () => cache.touch('k', { ...SCOPE, ttl: 60 })],
+  };
+  test.each(Object.keys(ATOMIC))(
+    '%s on a slow network, while somebody else writes the same key all the time',
+    async (name) => {
+      const [value, act] = ATOMIC[name]!;
+      const stop = await keepWriting('k', value);
+      proxy.delay(60);
+      const since = performance.now();
+      const [outcome] = await Promise.allSettled([act()]);
+      const tookMs = performance.now() - since;
+      await stop();
+      if (name === 'touch') expect(outcome).toEqual({ status: 'fulfilled', value: false });
+      else expect(outcome).toMatchObject({ reason: { code: 'STORAGE_UNAVAILABLE' } });
+      expect(tookMs).toBeGreaterThan(200);
+      expect(tookMs).toBeLessThan(ONE_DEADLINE_MS);
+    },
+  );
+
+  test('an update whose look was slow has the rest of the time for its write, whatever its function takes', async () => {
+    proxy.delay(150);
+    const since = performance.now();
+    let ownMs = 0;
+    const updating = cache.update(
+      'k',
+      async () => {
+        const start = performance.now();
+        await sleep(300);
+        server.pause();
+        ownMs = performance.now() - start;
+        return 1;
+      },
+      SCOPE,
+    );
+    await expect(updating).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    const tookMs = performance.now() - since - ownMs;
+    server.resume();
+    expect(tookMs).toBeGreaterThan(240);
+    expect(tookMs).toBeLessThan(ONE_DEADLINE_MS);
+  });
+
+  test('increments that wait for one under way end by the deadline that began when they were asked for', async () => {
+    proxy.delay(90);
+    const took = await Promise.all(
+      Array.from({ length: 30 }, async (_, index) => {
+        await sleep(index * 10);
+        const since = performance.now();
+        await settled(cache.increment('n', SCOPE));
+        return performance.now() - since;
+      }),
+    );
+    expect(Math.max(...took)).toBeLessThan(ONE_DEADLINE_MS);
+  });
+
+  test('a read that must look at tags as well', async () => {
+    await cache.set('tagged', 1, { ...SCOPE, tags: ['t'] });
+    await other.evictTags('another', SCOPE);
+    expect(await cache.get('tagged', SCOPE)).toBe(1);
+    proxy.delay(180);
+    const since = performance.now();
+    expect(await cache.get('tagged', SCOPE)).toBeUndefined();
+    const tookMs = performance.now() - since;
+    expect(tookMs).toBeGreaterThan(240);
+    expect(tookMs).toBeLessThan(ONE_DEADLINE_MS);
+    proxy.delay(0);
+    await until(
+      async () => (await cache.get('tagged', SCOPE)) === 1,
+      'it is read when there is time',
+    );
+  });
 });

@@ -29,6 +29,8 @@ export function withDeadline<T>(
 /** A deadline that stands still while somebody else's code runs. */
 export class PausableDeadline {
   #stop: (() => void) | undefined;
+  #leftMs: number;
+  #since = 0;
   #reject!: (error: Error) => void;
   readonly #expired: Promise<never>;
 
@@ -37,19 +39,25 @@ export class PausableDeadline {
     readonly ms: number,
     readonly during: string,
   ) {
+    this.#leftMs = ms;
     this.#expired = new Promise<never>((_, reject) => (this.#reject = reject));
     this.#expired.catch(() => undefined);
   }
 
-  /** Starts over with the full time. */
+  /** Goes on with what is left. */
   resume(): void {
     this.pause();
-    this.#stop = this.clock.after(this.ms, () => this.#reject(tooSlow(this.during, this.ms)));
+    this.#since = this.clock.monotonic();
+    this.#stop = this.clock.after(Math.max(0, this.#leftMs), () =>
+      this.#reject(tooSlow(this.during, this.ms)),
+    );
   }
 
   pause(): void {
-    this.#stop?.();
+    if (!this.#stop) return;
+    this.#stop();
     this.#stop = undefined;
+    this.#leftMs -= this.clock.monotonic() - this.#since;
   }
 
   /** `work`, or the rejection when time ran out first. */

@@ -1,5 +1,5 @@
 import type { NewEntry, StoredEntry } from '../entry.js';
-import { CacheError, StorageUnavailableError } from '../errors.js';
+import { CacheError } from '../errors.js';
 import { isPromise } from '../guard.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../scope.js';
 import type {
@@ -16,9 +16,10 @@ import type {
   WriteOptions,
 } from '../storage.js';
 import { CircuitBreaker } from './circuit-breaker.js';
-import { PausableDeadline, withDeadline } from './deadline.js';
+import { withDeadline } from './deadline.js';
 import { EvictionJournal } from './eviction-journal.js';
 import { resilientLeases } from './resilient-leases.js';
+import { TimedChange } from './timed-change.js';
 
 /** Operations over many entries may take this many times longer than one on a single entry. */
 const WIDE_FACTOR = 20;
@@ -140,31 +141,18 @@ export class ResilientStorage implements OpenStorage {
   async change(at: EntryAddress, change: Change): Promise<ChangeResult> {
     const journal = (): void => this.#journal.addKey(at);
     const before = this.#admit('change', journal);
-    const deadline = new PausableDeadline(this.host.clock, this.timeoutMs * 2, 'change');
-    let ownError: { error: unknown } | undefined;
-    const timed: Change = async (current) => {
-      deadline.pause();
-      try {
-        return await change(current);
-      } catch (error) {
-        ownError = { error };
-        throw error;
-      } finally {
-        deadline.resume();
-      }
-    };
+    const timed = new TimedChange(this.host.clock, this.timeoutMs * 2, change);
     try {
-      const act = (): Promise<ChangeResult> =>
-        deadline.race(Promise.resolve(this.inner.change(at, timed)));
-      const result =
-        this.#journal.size > 0 && this.#journal.concernsPlace(at)
-          ? await this.#afterReplay('change', () => act, this.timeoutMs).then((start) => start())
-          : await act();
+      if (this.#journal.size > 0 && this.#journal.concernsPlace(at))
+        await this.#afterReplay('change', () => undefined, this.timeoutMs);
+      const result = await timed.run(
+        (timedChange) => this.inner.change(at, timedChange),
+        this.inner.keepsDeadlines === true,
+      );
       this.#breaker.succeeded();
       return result;
     } catch (error) {
-      deadline.pause();
-      if (ownError) throw ownError.error;
+      if (timed.ownError) throw timed.ownError.error;
       if (isStorageFault(error)) this.#keep(journal);
       throw this.#noteFailure(error, before);
     }
@@ -342,19 +330,15 @@ export class ResilientStorage implements OpenStorage {
       : withDeadline(this.host.clock, ms, during, work);
   }
 
-  /** Nothing that it concerns is let through before the journal is delivered, nor when its caller has given up waiting for that. */
+  /**
+   * Nothing that it concerns is let through before the journal is delivered, which may take half of its time: what began
+   * later than that might come too late for its caller, and change something all the same.
+   */
   async #afterReplay<T>(during: string, work: () => Awaitable<T>, ms: number): Promise<T> {
-    let isLate = false;
-    const attempt = async (): Promise<T> => {
-      await this.#replay();
-      if (isLate) throw new StorageUnavailableError(`${during} was given up before it was tried.`);
-      return work();
-    };
-    try {
-      return await withDeadline(this.host.clock, ms, during, attempt());
-    } finally {
-      isLate = true;
-    }
+    const { clock } = this.host;
+    const start = clock.monotonic();
+    await withDeadline(clock, ms / 2, during, this.#replay());
+    return this.#timed(during, work(), ms - (clock.monotonic() - start));
   }
 
   #replay(): Promise<void> {

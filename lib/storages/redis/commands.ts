@@ -1,4 +1,5 @@
 import { StorageUnavailableError } from '../../core/errors.js';
+import { Budget } from './budget.js';
 import type { Connection } from './connection.js';
 import { Deadlines, type Deadline } from './deadlines.js';
 import { faultOf } from './faults.js';
@@ -23,14 +24,21 @@ export class Commands {
     return this.#underWay;
   }
 
+  /** For an operation of several commands: they have one deadline together. */
+  budget(): Budget {
+    return new Budget(this.#deadlines);
+  }
+
   /** Runs a script within a bucket; `ARGV[1]` is the bucket's base. */
   run(
     script: Script,
     scope: ScopeKeys,
     keys: readonly string[],
     args: readonly Argument[],
+    budget?: Budget,
   ): Promise<unknown> {
-    return this.#script(script, scope, [keys.length, ...keys, scope.scriptBase, ...args], 'utf8');
+    const all = [keys.length, ...keys, scope.scriptBase, ...args];
+    return this.#script(script, scope, all, 'utf8', budget);
   }
 
   /** As {@link run}, with text replies as bytes. */
@@ -39,16 +47,18 @@ export class Commands {
     scope: ScopeKeys,
     keys: readonly string[],
     args: readonly Argument[],
+    budget?: Budget,
   ): Promise<unknown> {
-    return this.#script(script, scope, [keys.length, ...keys, scope.scriptBase, ...args], null);
+    const all = [keys.length, ...keys, scope.scriptBase, ...args];
+    return this.#script(script, scope, all, null, budget);
   }
 
   /** The values of keys in one slot (on a single server, of any keys). Sent at once. */
-  mget(bucket: number, keys: string[]): Promise<(Buffer | null)[]> {
+  mget(bucket: number, keys: string[], budget?: Budget): Promise<(Buffer | null)[]> {
     const { client } = this.connection;
-    return this.send(bucket, async (deadline) =>
-      asList(await sendGuarded(client, 'mget', keys, null, deadline)),
-    );
+    const read = async (deadline: Deadline): Promise<(Buffer | null)[]> =>
+      asList(await sendGuarded(client, 'mget', keys, null, deadline));
+    return this.send(bucket, read, budget);
   }
 
   /** The first index in the bucket's garbage list. */
@@ -71,10 +81,14 @@ export class Commands {
   /**
    * @throws StorageUnavailableError by rejecting, with the cause, at the latest at the deadline
    */
-  async send<T>(bucket: number, start: (deadline: Deadline) => Promise<T>): Promise<T> {
+  async send<T>(
+    bucket: number,
+    start: (deadline: Deadline) => Promise<T>,
+    budget?: Budget,
+  ): Promise<T> {
     this.#underWay++;
     try {
-      return await this.#withDeadline(bucket, start);
+      return await this.#withDeadline(bucket, start, budget?.leftMs);
     } finally {
       this.#underWay--;
     }
@@ -97,15 +111,16 @@ export class Commands {
     scope: ScopeKeys,
     args: readonly Argument[],
     replies: 'utf8' | null,
+    budget: Budget | undefined,
   ): Promise<unknown> {
-    return this.send(scope.bucket, (deadline) =>
+    const evaluate = (deadline: Deadline): Promise<unknown> =>
       this.#evaluate('evalsha', [script.sha, ...args], replies, deadline).catch(
         (error: unknown) => {
           if (deadline.isOver || !startsWith(error, 'NOSCRIPT')) throw error;
           return this.#evaluate('eval', [script.text, ...args], replies, deadline);
         },
-      ),
-    );
+      );
+    return this.send(scope.bucket, evaluate, budget);
   }
 
   #evaluate(
@@ -134,14 +149,21 @@ export class Commands {
     return sendGuarded(this.connection.client, name, args as string[], replies, deadline);
   }
 
-  #withDeadline<T>(bucket: number, start: (deadline: Deadline) => Promise<T>): Promise<T> {
+  #withDeadline<T>(
+    bucket: number,
+    start: (deadline: Deadline) => Promise<T>,
+    leftMs: number | undefined,
+  ): Promise<T> {
     const { connection } = this;
+    const { timeoutMs } = connection.options;
+    if (leftMs !== undefined && leftMs <= 0) return Promise.reject(tooSlow(timeoutMs));
     return new Promise<T>((resolve, reject) => {
       const deadline = this.#deadlines.begin(() => {
         deadline.isOver = true;
-        connection.noteTimeout(bucket);
-        reject(tooSlow(connection.options.timeoutMs));
-      });
+        // The rest of a budget may be too short for a server that is well.
+        if (leftMs === undefined || leftMs > timeoutMs / 2) connection.noteTimeout(bucket);
+        reject(tooSlow(timeoutMs));
+      }, leftMs);
       const succeed = (value: T): void => {
         if (deadline.isOver) return;
         deadline.isOver = true;

@@ -1,10 +1,14 @@
 import { InvalidOptionsError, typeInWords } from '../../core/errors.js';
+import type { Change } from '../../core/storage.js';
+import type { Budget } from './budget.js';
+import type { Commands } from './commands.js';
 import type { Place } from './layout.js';
 import type { Writer } from './writer.js';
 
 interface Addition {
   readonly by: number;
   readonly ttlMs: number;
+  readonly budget: Budget;
   readonly resolve: (total: number) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -16,11 +20,14 @@ interface Addition {
 export class Counters {
   readonly #waiting = new Map<string, Addition[]>();
 
-  constructor(readonly writer: Writer) {}
+  constructor(
+    readonly writer: Writer,
+    readonly commands: Commands,
+  ) {}
 
   add(place: Place, by: number, ttlMs: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      const addition = { by, ttlMs, resolve, reject };
+      const addition = { by, ttlMs, budget: this.commands.budget(), resolve, reject };
       const waiting = this.#waiting.get(place.entryKey);
       if (waiting) waiting.push(addition);
       else this.#run(place, [addition]).catch(reject);
@@ -46,15 +53,17 @@ export class Counters {
 
   async #apply(place: Place, batch: readonly Addition[]): Promise<void> {
     let start = 0;
-    await this.writer.change(place, (current) => {
+    // The first has waited longest, and may not wait beyond its deadline for those that came after it.
+    const { ttlMs, budget } = batch[0]!;
+    const add: Change = (current) => {
       start = current ? numberIn(current.value, place) : 0;
       const value = batch.reduce((sum, { by }) => sum + by, start);
-      const { ttlMs } = batch[0]!;
       if (!current) return { write: { value, ttlMs, graceMs: 0, sliding: false, tags: [] } };
       const graceMs = current.staleUntil - current.freshUntil || 0;
       const { sliding, tags } = current;
       return { write: { value, ttlMs: current.ttlMs, graceMs, sliding, tags }, ttl: 'remaining' };
-    });
+    };
+    await this.writer.change(place, add, budget);
     for (const { by, resolve } of batch) resolve((start += by));
   }
 }

@@ -13,24 +13,46 @@ interface Pending extends Deadline {
 }
 
 /**
- * Deadlines of one length under one timer: they expire in the order in which they began, so that an operation costs
- * no timer of its own. Holds what began within the last `lengthMs`. Real time, whatever the cache's clock says: it is
- * about the network.
+ * Deadlines under one timer, so that an operation costs no timer of its own: nearly all have the same length, and expire
+ * in the order in which they began. Holds what began within the last `lengthMs`. Real time, whatever the cache's clock
+ * says: it is about the network.
  */
 export class Deadlines {
   #pending: Pending[] = [];
   #first = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #due = 0;
+  /** Until then nothing expires, because this process stood still. */
+  #graceUntil = 0;
 
   constructor(readonly lengthMs: number) {}
 
   /** Calls `expire` after `lengthMs`, unless `isOver` was set on the result by then. */
-  begin(expire: () => void): Deadline {
-    const pending: Pending = { isOver: false, at: performance.now() + this.lengthMs, expire };
+  begin(expire: () => void, lengthMs = this.lengthMs): Deadline {
+    const pending: Pending = { isOver: false, at: performance.now() + lengthMs, expire };
     this.#dropOver();
-    this.#pending.push(pending);
-    if (!this.#timer) this.#arm(this.lengthMs);
+    this.#insert(pending);
+    if (!this.#timer || (pending.at < this.#due && this.#due > this.#graceUntil))
+      this.#arm(lengthMs);
     return pending;
+  }
+
+  /** Milliseconds on the scale of `performance.now()`, as everywhere here. */
+  now(): number {
+    return performance.now();
+  }
+
+  /** When something that should end at `at` will be ended. */
+  effective(at: number): number {
+    return Math.max(at, this.#graceUntil);
+  }
+
+  /** Behind those that end sooner: at the end, but for the rest of a budget. */
+  #insert(pending: Pending): void {
+    let index = this.#pending.length;
+    while (index > this.#first && this.#pending[index - 1]!.at > pending.at) index--;
+    if (index === this.#pending.length) this.#pending.push(pending);
+    else this.#pending.splice(index, 0, pending);
   }
 
   #dropOver(): void {
@@ -41,7 +63,9 @@ export class Deadlines {
   }
 
   #arm(delayMs: number, isGrace = false): void {
+    clearTimeout(this.#timer);
     const due = performance.now() + delayMs;
+    this.#due = due;
     this.#timer = setTimeout(() => this.#onTimer(due, isGrace), Math.ceil(delayMs));
     this.#timer.unref();
   }
@@ -52,7 +76,11 @@ export class Deadlines {
    * expires before one short grace.
    */
   #onTimer(due: number, isGrace: boolean): void {
-    if (!isGrace && performance.now() - due > LATE_MS) this.#arm(GRACE_MS, true);
+    const now = performance.now();
+    if (!isGrace && now - due > LATE_MS) {
+      this.#graceUntil = now + GRACE_MS;
+      this.#arm(GRACE_MS, true);
+    }
     // Once more, answers that have arrived come first.
     else setImmediate(() => this.#expireDue());
   }
@@ -70,6 +98,6 @@ export class Deadlines {
     }
     this.#dropOver();
     const next = this.#pending[this.#first];
-    if (next && !this.#timer) this.#arm(next.at - now);
+    if (next && (!this.#timer || next.at < this.#due)) this.#arm(next.at - now);
   }
 }

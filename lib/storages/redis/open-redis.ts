@@ -58,7 +58,7 @@ export class OpenRedis implements OpenStorage {
     this.#reclaim = new Reclaim(host, this.#commands, this.#clock);
     this.#work = new ScopeWork(host, this.#commands, this.#layout, this.#reclaim, this.#clock);
     this.#listing = new Listing(host, this.#commands, this.#layout, this.#reader, this.#work);
-    this.#counters = new Counters(this.#writer);
+    this.#counters = new Counters(this.#writer, this.#commands);
     this.leases = new RedisLeases(
       host,
       this.#commands,
@@ -124,11 +124,12 @@ export class OpenRedis implements OpenStorage {
 
   async touch(at: EntryAddress, ttlMs: number): Promise<boolean> {
     const place = this.#layout.place(at);
+    const budget = this.#commands.budget();
     // A writer in between makes it another entry, which is touched then.
-    for (let attempt = 0; attempt < TOUCH_ATTEMPTS; attempt++) {
-      const found = await this.#reader.find(place);
+    for (let isAgain = false; budget.leftMs > 0; isAgain = true) {
+      const found = await this.#reader.find(place, isAgain ? budget : undefined);
       if (!found || !isFresh(found.entry, this.host.clock.monotonic())) return false;
-      if (await this.#writer.renew(place, found, ttlMs)) return true;
+      if (await this.#writer.renew(place, found, ttlMs, budget)) return true;
     }
     throw new StorageUnavailableError(
       `Redis: ${at.key} in scope ${at.scope} is written too often to be touched.`,
@@ -220,8 +221,6 @@ export class OpenRedis implements OpenStorage {
     this.host.listener.onFault?.({ during, storage: 'redis', error, ...where });
   }
 }
-
-const TOUCH_ATTEMPTS = 20;
 
 function ignoreWhetherThere(): void {}
 

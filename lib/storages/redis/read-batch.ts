@@ -1,3 +1,4 @@
+import type { Budget } from './budget.js';
 import type { Commands } from './commands.js';
 import type { Place } from './layout.js';
 
@@ -5,6 +6,8 @@ import type { Place } from './layout.js';
 export interface Sight {
   readonly bytes: Buffer | null;
   readonly nodes: readonly (Buffer | null)[];
+  /** What its reader may still wait for, should one step not be enough. */
+  readonly budget: Budget;
 }
 
 interface Waiting {
@@ -27,7 +30,9 @@ export class ReadBatches {
 
   constructor(readonly commands: Commands) {}
 
-  look(place: Place): Promise<Sight> {
+  /** @param budget of an operation that has looked before: then it is sent by itself */
+  look(place: Place, budget?: Budget): Promise<Sight> {
+    if (budget) return this.#lookAlone(place, budget);
     const group = this.commands.connection.isCluster ? place.scope.bucket : 0;
     let batch = this.#open.get(group);
     if (!batch) {
@@ -39,6 +44,15 @@ export class ReadBatches {
     const sight = batch.add(place);
     if (batch.size >= BATCH_MAX) this.#send(group, batch);
     return sight;
+  }
+
+  async #lookAlone({ scope, entryKey }: Place, budget: Budget): Promise<Sight> {
+    const [bytes = null, ...nodes] = await this.commands.mget(
+      scope.bucket,
+      [entryKey, ...scope.nodes],
+      budget,
+    );
+    return { bytes, nodes, budget };
   }
 
   #send(group: number, batch: Batch): void {
@@ -79,12 +93,14 @@ class Batch {
   }
 
   send(): void {
+    const budget = this.commands.budget();
     this.commands.mget(this.bucket, this.#keys).then(
       (values) => {
         for (const { entryAt, nodesAt, depth, resolve } of this.#waiting)
           resolve({
             bytes: values[entryAt] ?? null,
             nodes: values.slice(nodesAt, nodesAt + depth),
+            budget,
           });
       },
       (error: unknown) => {

@@ -9,11 +9,12 @@ import {
 import { EntrySealer } from '../../core/entry-sealer.js';
 import { CacheError, StorageUnavailableError } from '../../core/errors.js';
 import type { StorageHost } from '../../core/storage.js';
+import type { Budget } from './budget.js';
 import type { Commands } from './commands.js';
 import type { Place } from './layout.js';
 import { pack, unpack } from './payload.js';
 import { ReadBatches, type Sight } from './read-batch.js';
-import { EntryRecord, type MovedFence } from './record.js';
+import { EntryRecord, type Verdict } from './record.js';
 import type { ResolvedRedisOptions } from './redis-options.js';
 import type { ServerClock } from './server-clock.js';
 
@@ -43,13 +44,17 @@ export class Reader {
     this.#sealer = new EntrySealer(host, options.encryption);
   }
 
-  look(place: Place): Promise<Sight> {
-    return this.#batches.look(place);
+  /** @param budget of an operation that has looked before */
+  look(place: Place, budget?: Budget): Promise<Sight> {
+    return this.#batches.look(place, budget);
   }
 
-  /** The usable entry; one round trip, and a second one when tags were evicted in its scopes since it was written. */
-  async find(place: Place): Promise<Found | undefined> {
-    const sight = await this.#batches.look(place);
+  /**
+   * The usable entry; one round trip, and a second one when tags were evicted in its scopes since it was written.
+   * @param budget of an operation that has looked before
+   */
+  async find(place: Place, budget?: Budget): Promise<Found | undefined> {
+    const sight = await this.#batches.look(place, budget);
     return sight.bytes ? this.judge(place, sight) : undefined;
   }
 
@@ -60,7 +65,7 @@ export class Reader {
     if (verdict === 'dead') return undefined;
     if (verdict === 'alive') return this.open(place, record, false);
     if (!record.hasTags) return this.open(place, record, verdict.isStale);
-    return this.#judgeTags(place, record, verdict.movedFences, verdict.isStale);
+    return this.#judgeTags(place, record, verdict, sight.budget);
   }
 
   /** The entry in a record known to be alive; `undefined` when it is for another place, too old, or unreadable. */
@@ -148,16 +153,17 @@ export class Reader {
   async #judgeTags(
     place: Place,
     record: EntryRecord,
-    moved: readonly MovedFence[],
-    wasStale: boolean,
+    { movedFences, isStale: wasStale }: Exclude<Verdict, string>,
+    budget: Budget,
   ): Promise<Found | undefined> {
     const { tags } = record;
-    const wanted = moved.flatMap(({ epoch, fence }) =>
+    const wanted = movedFences.flatMap(({ epoch, fence }) =>
       tags.map((tag) => ({ key: `${place.scope.base}t:${epoch}:${tag}`, fence })),
     );
     const kept = await this.commands.mget(
       place.scope.bucket,
       wanted.map(({ key }) => key),
+      budget,
     );
     let isStale = wasStale;
     for (const [at, { fence }] of wanted.entries()) {

@@ -1,6 +1,7 @@
 import { sleep } from '../../core/clock.js';
 import { isUsable, type NewEntry, type StoredEntry } from '../../core/entry.js';
 import type { EntryAddress, Lease, LeaseAnswer, Leases, StorageHost } from '../../core/storage.js';
+import type { Budget } from './budget.js';
 import type { Commands } from './commands.js';
 import type { Layout, Place } from './layout.js';
 import type { LeaseEnds, Wait } from './lease-ends.js';
@@ -41,9 +42,10 @@ export class RedisLeases implements Leases {
 
   async acquire(at: EntryAddress, leaseMs: number, refresh = false): Promise<LeaseAnswer> {
     const place = this.layout.place(at);
-    const answer = await this.#ask(place, leaseMs, refresh ? 'refresh' : '');
+    const budget = this.commands.budget();
+    const answer = await this.#ask(place, leaseMs, refresh ? 'refresh' : '', budget);
     // Alive for the server, but damaged, for another place or expired for us: load it anew.
-    return answer ?? (await this.#ask(place, leaseMs, 'force'))!;
+    return answer ?? (await this.#ask(place, leaseMs, 'force', budget))!;
   }
 
   async store(lease: Lease, entry: NewEntry): Promise<boolean> {
@@ -84,6 +86,7 @@ export class RedisLeases implements Leases {
     place: Place,
     leaseMs: number,
     mode: '' | 'refresh' | 'force',
+    budget: Budget,
   ): Promise<LeaseAnswer | undefined> {
     const token = this.writer.token();
     const args = [
@@ -96,7 +99,7 @@ export class RedisLeases implements Leases {
     ];
     const interest = this.ends.expect(place.serverLeaseKey);
     const reply = await this.commands
-      .runForBytes(ACQUIRE, place.scope, place.keys, args)
+      .runForBytes(ACQUIRE, place.scope, place.keys, args, budget)
       .catch((error: unknown) => {
         interest.drop();
         this.#takeBack(new RedisLease(place.at, place, token));

@@ -28,7 +28,7 @@ export interface RedisStorageOptions {
   readonly sentinel?: RedisOptions;
   /** Starts every key, before the namespace. Up to 100 characters without braces. Default `'nsc'`. */
   readonly prefix?: string;
-  /** How long one command may take before it counts as failed. Default `'250ms'`. */
+  /** How long an operation on one entry may take, however many commands it sends, before it counts as failed. Default `'250ms'`. */
   readonly timeout?: Duration;
   /** So many time-outs in a row on one server open its connection anew (ours only). Default 3. */
   readonly reconnectAfterTimeouts?: number;

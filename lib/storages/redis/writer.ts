@@ -3,6 +3,7 @@ import { StorageUnavailableError } from '../../core/errors.js';
 import { sleep } from '../../core/clock.js';
 import { isFresh, startOf } from '../../core/entry.js';
 import type { Change, ChangeResult, StorageHost } from '../../core/storage.js';
+import type { Budget } from './budget.js';
 import type { Argument, Commands } from './commands.js';
 import type { Layout, Place } from './layout.js';
 import type { Found, Reader } from './reader.js';
@@ -11,9 +12,6 @@ import { REMOVE, RENEW_ENTRY, WRITE } from './scripts.js';
 import type { ServerClock } from './server-clock.js';
 import type { Sight } from './read-batch.js';
 import { WriteBatches } from './write-batch.js';
-
-/** Writers of other processes that may get in before a change gives up. */
-const CHANGE_ATTEMPTS = 200;
 
 /** How a write is to be conditional. */
 type Condition =
@@ -68,6 +66,7 @@ export class Writer {
     entry: NewEntry,
     condition: Condition,
     remains?: StoredEntry,
+    budget?: Budget,
   ): Promise<boolean> {
     const now = this.clock.now();
     const end = remains
@@ -79,7 +78,7 @@ export class Writer {
     const args: Argument[] = [place.name, condition.mode, condition.expected, score(end)];
     args.push(lifeOf(end - now + entry.graceMs), token, this.#tagsOf(entry));
     args.push(asBuffer(this.reader.seal(place, entry, times)));
-    return (await this.commands.run(WRITE, place.scope, place.keys, args)) === 1;
+    return (await this.commands.run(WRITE, place.scope, place.keys, args, budget)) === 1;
   }
 
   /** `true`: a fresh entry was removed. Voids the lease in any case. */
@@ -91,7 +90,7 @@ export class Writer {
   }
 
   /** A new life of `ttlMs` from now for the entry just found; `false` when it is not there any more. */
-  async renew(place: Place, found: Found, ttlMs: number): Promise<boolean> {
+  async renew(place: Place, found: Found, ttlMs: number, budget?: Budget): Promise<boolean> {
     const now = this.clock.now();
     const { graceMs } = found.envelope;
     const head = this.reader.renewed(found, { storedAt: now, ttlMs, graceMs });
@@ -102,25 +101,30 @@ export class Writer {
       lifeOf(ttlMs + graceMs),
       asBuffer(head),
     ];
-    return (await this.commands.run(RENEW_ENTRY, place.scope, place.keys, args)) === 1;
+    return (await this.commands.run(RENEW_ENTRY, place.scope, place.keys, args, budget)) === 1;
   }
 
-  /** Compare and set, until nobody else wrote in between. */
-  async change(place: Place, change: Change): Promise<ChangeResult> {
-    for (let attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
-      const sight = await this.reader.look(place);
+  /** Compare and set, until nobody else wrote in between or `budget` is spent; the caller's own code does not spend it. */
+  async change(
+    place: Place,
+    change: Change,
+    budget = this.commands.budget(),
+  ): Promise<ChangeResult> {
+    let attempt = 0;
+    do {
+      const sight = await this.reader.look(place, attempt > 0 ? budget : undefined);
       const found = await this.reader.judge(place, sight);
       const current =
         found && isFresh(found.entry, this.host.clock.monotonic()) ? found.entry : undefined;
-      const result = await change(current);
+      const result = await budget.pauseFor(() => change(current));
       if ('keep' in result) return result;
       const remains = result.ttl === 'remaining' ? current : undefined;
       const condition = { mode: 'c', expected: asObserved(sight) } as const;
-      if (await this.write(place, result.write, condition, remains)) return result;
-      await this.#backOff(attempt);
-    }
+      if (await this.write(place, result.write, condition, remains, budget)) return result;
+      await this.#backOff(attempt++);
+    } while (budget.leftMs > 0);
     throw new StorageUnavailableError(
-      `Redis: ${CHANGE_ATTEMPTS} other writers were faster on ${place.at.key} in scope ${place.at.scope}. Spread the writes over several keys.`,
+      `Redis: ${attempt} other writers were faster on ${place.at.key} in scope ${place.at.scope}, and then the time was over. Spread the writes over several keys.`,
     );
   }
 

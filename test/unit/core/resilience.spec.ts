@@ -55,6 +55,45 @@ describe.each(STORAGES)('faults of %s', (_, makeStorage) => {
     }
   });
 
+  it('P5 an update that was given up asks its function no more, and writes nothing when the storage answers at last', async () => {
+    const { clock, faulty, cache } = setUp();
+    await cache.set('k', 'old');
+    faulty.hang();
+    let asked = 0;
+    const updating = cache.update('k', () => ++asked);
+    const outcome = expect(updating).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    await clock.advanceAsync(600);
+    await outcome;
+    faulty.recover();
+    await clock.advanceAsync(10);
+    expect(asked).toBe(0);
+    expect(await cache.get('k')).toBeUndefined();
+  });
+
+  it('P12 an update has one deadline for all that the storage does, without the time of its function', async () => {
+    const { clock, faulty, cache } = setUp();
+    await cache.set('k', 1);
+    const tookMs = async (ownMs: number): Promise<number> => {
+      const since = clock.monotonic();
+      const ended = cache
+        .update('k', async (value) => {
+          await sleep(clock, ownMs);
+          // What follows hangs.
+          faulty.hang();
+          return value;
+        })
+        .then(
+          () => clock.monotonic(),
+          () => clock.monotonic(),
+        );
+      await clock.advanceAsync(10_000);
+      faulty.recover();
+      return (await ended) - since - ownMs;
+    };
+    faulty.delay(200);
+    expect(await tookMs(3_000)).toBeLessThanOrEqual(500);
+  });
+
   it('P13 the error names key, scope, storage and cause', async () => {
     const { faulty, cache } = setUp({ onStorageError: 'throw' });
     faulty.failNext(1, new Error('disk on fire'));
