@@ -48,6 +48,7 @@ export class CacheBulk {
       this.#faults.degrade('setMany', error, undefined, items[0]![0]);
     } finally {
       fence();
+      await this.loading.fences.overtakenWrites();
     }
   }
 
@@ -63,6 +64,7 @@ export class CacheBulk {
       return this.#faults.degrade('deleteMany', error, 0, at[0]);
     } finally {
       fence();
+      await this.loading.fences.overtakenWrites();
     }
   }
 

@@ -55,21 +55,19 @@ export class CacheWriter {
     tiers: WriteOptions | undefined,
     fence: WriteFence,
   ): Promise<boolean> {
-    const stillValid = (): boolean => !fence.isOvertaken(at, entry.tags);
-    const stored = stillValid() && (await this.#writeFenced(at, entry, tiers, fence, stillValid));
-    if (!stillValid()) await this.delete(at);
-    return stored && stillValid();
+    const { fences } = this.loading;
+    const storing = this.#storeOrRemove(at, entry, tiers, fence);
+    // Storages without leases ask just before they write, so there nothing can be overtaken on the way.
+    const stored = await (this.storage.leases
+      ? fences.track(fence, at, entry.tags, storing)
+      : storing);
+    await fences.overtakenWrites();
+    return stored;
   }
 
   async delete(at: EntryAddress): Promise<boolean> {
-    const removed = await this.#fenced(
-      'delete',
-      () => this.loading.voidKey(at),
-      () => this.storage.remove(at),
-      false,
-      at,
-    );
-    if (removed) this.state.deletes++;
+    const removed = await this.#remove(at);
+    await this.loading.fences.overtakenWrites();
     return removed;
   }
 
@@ -142,7 +140,7 @@ export class CacheWriter {
     try {
       this.loading.voidKey(at);
       const sum = await this.storage.increment(at, by, ttlMs);
-      this.loading.voidKey(at);
+      await this.#settle(() => this.loading.voidKey(at));
       this.state.onWrite(at.key, at.scope);
       return sum;
     } catch (error) {
@@ -227,6 +225,30 @@ export class CacheWriter {
     return undefined;
   }
 
+  async #storeOrRemove(
+    at: EntryAddress,
+    entry: NewEntry,
+    tiers: WriteOptions | undefined,
+    fence: WriteFence,
+  ): Promise<boolean> {
+    const stillValid = (): boolean => !fence.isOvertaken(at, entry.tags);
+    const stored = stillValid() && (await this.#writeFenced(at, entry, tiers, fence, stillValid));
+    if (!stillValid()) await this.#remove(at);
+    return stored && stillValid();
+  }
+
+  async #remove(at: EntryAddress): Promise<boolean> {
+    const removed = await this.#between(
+      'delete',
+      () => this.loading.voidKey(at),
+      () => this.storage.remove(at),
+      false,
+      at,
+    );
+    if (removed) this.state.deletes++;
+    return removed;
+  }
+
   async #writeFenced(
     at: EntryAddress,
     entry: NewEntry,
@@ -253,11 +275,32 @@ export class CacheWriter {
     } catch (error) {
       this.degrade('set', error, undefined, at);
     } finally {
-      this.loading.voidKey(at);
+      await this.#settle(() => this.loading.voidKey(at));
     }
   }
 
+  /** The fence after the act; then the puts that it overtook have yet to take back what they brought. */
+  async #settle(fence: () => void): Promise<void> {
+    fence();
+    await this.loading.fences.overtakenWrites();
+  }
+
   async #fenced<T>(
+    during: string,
+    fence: () => void,
+    act: () => Awaitable<T>,
+    fallback: T,
+    at?: EntryAddress,
+    scope?: ScopePath,
+  ): Promise<T> {
+    try {
+      return await this.#between(during, fence, act, fallback, at, scope);
+    } finally {
+      await this.loading.fences.overtakenWrites();
+    }
+  }
+
+  async #between<T>(
     during: string,
     fence: () => void,
     act: () => Awaitable<T>,
@@ -305,7 +348,7 @@ export class CacheWriter {
     try {
       beforeWrite();
       const result = await this.storage.change(at, (current) => own.watch(() => change(current)));
-      beforeWrite();
+      await this.#settle(beforeWrite);
       this.state.onWrite(at.key, at.scope);
       return 'write' in result ? result.write.value : undefined;
     } catch (error) {

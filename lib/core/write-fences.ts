@@ -11,6 +11,14 @@ interface Change {
   readonly by: WriteFence | undefined;
 }
 
+/** A fenced write that was handed to the storage, together with its removal if it is overtaken on the way. */
+interface SentWrite {
+  readonly fence: WriteFence;
+  readonly at: EntryAddress;
+  readonly tags: readonly string[];
+  readonly end: Promise<unknown>;
+}
+
 /** More changes than this during one slow write, and all writes under way count as overtaken: that costs a miss each. */
 const CHANGES_MAX = 10_000;
 
@@ -42,12 +50,13 @@ export class WriteFence {
  */
 export class WriteFences {
   readonly #open = new Set<WriteFence>();
+  readonly #sent = new Set<SentWrite>();
   #changes: Change[] = [];
   /** How many changes were dropped from the front of the list. */
   #dropped = 0;
 
   get isIdle(): boolean {
-    return this.#open.size === 0;
+    return this.#open.size === 0 && this.#sent.size === 0;
   }
 
   /** How many changes it remembers. */
@@ -66,6 +75,34 @@ export class WriteFences {
     if (this.#open.size > 0) return;
     this.#changes = [];
     this.#dropped = 0;
+  }
+
+  /** Remembers the write until it ends. The fence must stay open as long. */
+  async track<T>(
+    fence: WriteFence,
+    at: EntryAddress,
+    tags: readonly string[],
+    end: Promise<T>,
+  ): Promise<T> {
+    const sent = { fence, at, tags, end };
+    this.#sent.add(sent);
+    try {
+      return await end;
+    } finally {
+      this.#sent.delete(sent);
+    }
+  }
+
+  /**
+   * Resolves when the writes that were overtaken on their way have ended, and have taken back what they brought; at once
+   * when there are none. A change is not over before that: its caller could find the older value (P5).
+   */
+  overtakenWrites(): Promise<unknown> | undefined {
+    if (this.#sent.size === 0) return undefined;
+    const overtaken = [...this.#sent].filter(({ fence, at, tags }) =>
+      this.hasOvertaken(fence, at, tags),
+    );
+    return Promise.allSettled(overtaken.map(({ end }) => end));
   }
 
   noteKey(at: EntryAddress, by: WriteFence | undefined): void {

@@ -171,3 +171,28 @@ describe.each([
     expect(await stored).toBe(false);
   });
 });
+
+describe('P5 a put whose write waits for its turn in the storage', () => {
+  it.each(OUTDATING.filter(([kind]) => kind !== 'increment'))(
+    '%s is over only when the put has taken back what it brought',
+    async (_, outdate) => {
+      const clock = new ManualClock();
+      const faulty = new FaultyStorage(mapStorage({ lists: false }), clock);
+      const cache = createTestCache({ storage: faulty.wrapped, storageTimeout: '1h' }, { clock });
+      const found = () => cache.lookup('k', { ...WHERE, allowStale: true });
+      faulty.only('get').hang();
+      const first = found();
+      const fence = cache.openFence();
+      const stored = cache.setFenced('k', 'old', PUT, fence);
+      await clock.advanceAsync(0);
+      const seen = outdate(cache).then(found);
+      await clock.advanceAsync(0);
+      faulty.recover();
+      expect(await seen).not.toMatchObject({ value: 'old' });
+      expect(await stored).toBe(false);
+      fence.close();
+      await first;
+      expect(cache.loadsUnderWay).toBe(0);
+    },
+  );
+});
