@@ -79,7 +79,8 @@ export class CacheBulk {
     settings: LoadSettings,
     judge: (entry: StoredEntry | undefined, at: EntryAddress) => Lookup<unknown>,
   ): Promise<unknown[]> {
-    const { clock } = this.loading.platform;
+    const { revision, platform } = this.loading;
+    const { clock } = platform;
     const since = clock.monotonic();
     const read = await this.#tryToRead(at, settings.tiers);
     const isAway = read === undefined && clock.monotonic() - since >= PATIENCE_MS;
@@ -95,6 +96,7 @@ export class CacheBulk {
         id,
         settings,
         stale: entries[index],
+        revision,
         isAway,
         loader: (context) => batch.load(keys[index]!, context),
       });

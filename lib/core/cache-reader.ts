@@ -77,9 +77,8 @@ export class CacheReader {
       return this.#readThrough(found, at, loader, settings, true).then((report) => report.value);
     if (found !== undefined && this.isFresh(found))
       return Promise.resolve(this.#freshHit(found, at, loader, settings));
-    return this.#obtain(requestOf(at, loader, settings, found)).then((obtained) =>
-      this.values.release(obtained.value),
-    );
+    const request = requestOf(at, loader, settings, found, this.loading.revision);
+    return this.#obtain(request).then((obtained) => this.values.release(obtained.value));
   }
 
   async getOrSetDetailed(
@@ -145,13 +144,14 @@ export class CacheReader {
     settings: LoadSettings,
     mayThrow: boolean,
   ): Promise<LoadReport<unknown>> {
+    const { revision } = this.loading;
     const read = isPromise(found) ? await this.#readForLoad(found, at, mayThrow) : found;
     const entry = read === AWAY ? undefined : read;
     if (entry !== undefined && this.isFresh(entry)) {
-      const value = this.#freshHit(entry, at, loader, settings);
+      const value = this.#freshHit(entry, at, loader, settings, revision);
       return { value, outcome: 'hit', stored: true, expiresAt: this.#wallTime(entry.freshUntil) };
     }
-    const request = requestOf(at, loader, settings, entry, read === AWAY);
+    const request = requestOf(at, loader, settings, entry, revision, read === AWAY);
     const obtained = await this.#obtain(request);
     const expiresAt =
       obtained.freshUntil === undefined ? undefined : this.#wallTime(obtained.freshUntil);
@@ -168,12 +168,13 @@ export class CacheReader {
     at: EntryAddress,
     loader: Loader<unknown>,
     settings: LoadSettings,
+    revision = this.loading.revision,
   ): unknown {
     this.state.onHit(at.key, at.scope, false);
     const value = this.release(entry);
     if (settings.refreshAhead !== undefined || settings.earlyExpiration !== undefined) {
       if (this.loading.isDueEarly(entry, settings, this.clock.monotonic()))
-        this.loading.refresh(requestOf(at, loader, settings, entry));
+        this.loading.refresh(requestOf(at, loader, settings, entry, revision));
     }
     return value;
   }
@@ -220,7 +221,8 @@ function requestOf(
   loader: Loader<unknown>,
   settings: LoadSettings,
   stale: Found,
+  revision: number,
   isAway = false,
 ): LoadRequest {
-  return { at, id: `${at.scope.id}\n${at.key}`, loader, settings, stale, isAway };
+  return { at, id: `${at.scope.id}\n${at.key}`, loader, settings, stale, revision, isAway };
 }

@@ -331,28 +331,27 @@ export class CacheWriter {
       throw new InvalidOptionsError(
         `${during}: ttl 0 would keep nothing; use delete, or give a ttl above 0.`,
       );
-    const beforeWrite = (): void => this.loading.voidKey(at);
+    const attempt = new ChangeAttempt(this.loading, at);
     const own = new OwnErrors();
     const change = (current: StoredEntry | undefined): Awaitable<ChangeResult> => {
       if (current === undefined && options?.mustExist === true) throw notFound(during, at);
-      return whenNext(next(current?.value), (value) => ({
-        write: entryOf(
-          during === 'merge' ? value : values.admit(value, at.key),
-          keep,
-          current,
-          options,
+      attempt.begin();
+      return whenNext(next(current?.value), (value) =>
+        attempt.toWrite(
+          entryOf(during === 'merge' ? value : values.admit(value, at.key), keep, current, options),
         ),
-        beforeWrite,
-      }));
+      );
     };
     try {
-      beforeWrite();
+      attempt.void();
       const result = await this.storage.change(at, (current) => own.watch(() => change(current)));
-      await this.#settle(beforeWrite);
+      await this.#settle(() => attempt.void());
       this.state.onWrite(at.key, at.scope);
       return 'write' in result ? result.write.value : undefined;
     } catch (error) {
       throw own.has(error) ? error : this.#honest(during, error, at);
+    } finally {
+      attempt.end();
     }
   }
 
@@ -397,6 +396,43 @@ export class CacheWriter {
 /** Whether the storage is to blame, rather than what the caller passed in. */
 function isStorageFault(error: unknown): boolean {
   return !(error instanceof CacheError) || error.code === 'STORAGE_UNAVAILABLE';
+}
+
+/**
+ * One attempt of an atomic change at a time, fenced: what was thought out before an eviction, from no entry or from one that
+ * nobody has seen leave, must not be stored after it (P5).
+ */
+class ChangeAttempt {
+  #fence: WriteFence;
+
+  constructor(
+    readonly loading: Loading,
+    readonly at: EntryAddress,
+  ) {
+    this.#fence = loading.fences.open(true);
+  }
+
+  begin(): void {
+    this.end();
+    this.#fence = this.loading.fences.open(true);
+  }
+
+  toWrite(write: NewEntry): ChangeResult {
+    const fence = this.#fence;
+    return {
+      write,
+      beforeWrite: () => this.void(),
+      stillValid: () => !fence.isOvertaken(this.at, write.tags),
+    };
+  }
+
+  void(): void {
+    this.loading.voidKey(this.at, this.#fence);
+  }
+
+  end(): void {
+    this.#fence.close();
+  }
 }
 
 /** Tells what the caller's own function threw from faults of the storage that ran it. */

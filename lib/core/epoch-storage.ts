@@ -126,15 +126,14 @@ export class EpochStorage implements OpenStorage {
 
   change(at: EntryAddress, change: Change): Promise<ChangeResult> {
     return this.#exclusively(at, async () => {
-      const found = await this.#load(at);
-      const live = found && this.#fresh(found.entry) ? found : undefined;
-      const epochs = live?.epochs ?? (await this.#currentEpochs(at.scope, [], true));
-      const result = await change(live?.entry);
-      if ('write' in result) {
-        const endsWith = result.ttl === 'remaining' ? live?.entry : undefined;
-        await this.#replace(at, result.write, endsWith, epochs);
+      for (;;) {
+        const found = await this.#load(at);
+        const live = found && this.#fresh(found.entry) ? found : undefined;
+        const epochs = live?.epochs ?? (await this.#currentEpochs(at.scope, [], true));
+        const result = await change(live?.entry);
+        if (!('write' in result) || (await this.#replace(at, result, live?.entry, epochs)))
+          return result;
       }
-      return result;
     });
   }
 
@@ -284,20 +283,26 @@ export class EpochStorage implements OpenStorage {
         if (lease.at.scope.isWithin(scope)) for (const tag of tags) lease.evictedTags.add(tag);
   }
 
-  /** `epochs` as they were before the new value was thought out, tags that are new to the entry excepted. */
+  /**
+   * `epochs` as they were before the new value was thought out, tags that are new to the entry excepted.
+   * `false`: it was overtaken, and must be thought out anew.
+   */
   async #replace(
     at: EntryAddress,
-    entry: NewEntry,
-    endsWith: StoredEntry | undefined,
+    { write, ttl, stillValid }: Extract<ChangeResult, { write: NewEntry }>,
+    replaced: StoredEntry | undefined,
     epochs: Epochs,
-  ): Promise<void> {
+  ): Promise<boolean> {
     this.#voidLeases(at);
-    const payload = this.host.serializer.serialize(entry.value);
-    const life = endsWith
-      ? { ...entry, ttlMs: Math.max(1, endsWith.freshUntil - this.host.clock.monotonic()) }
-      : entry;
-    const current = await this.#currentEpochs(at.scope, entry.tags, true);
+    const payload = this.host.serializer.serialize(write.value);
+    const life =
+      ttl === 'remaining' && replaced
+        ? { ...write, ttlMs: Math.max(1, replaced.freshUntil - this.host.clock.monotonic()) }
+        : write;
+    const current = await this.#currentEpochs(at.scope, write.tags, true);
+    if (stillValid?.() === false) return false;
     await this.#put(at, life, payload, { ...current, ...epochs });
+    return true;
   }
 
   async #rewrite(at: EntryAddress, { entry, epochs }: Loaded, ttlMs: number): Promise<void> {

@@ -46,6 +46,8 @@ export interface LoadRequest {
   readonly settings: LoadSettings;
   /** The entry past its TTL but within its grace, when the read found one. */
   readonly stale: StoredEntry | undefined;
+  /** {@link Loading.revision} when that read began. */
+  readonly revision: number;
   /** The read waited for the storage in vain. This load does without it: one request waits for one deadline (P12). */
   readonly isAway: boolean;
 }
@@ -78,6 +80,7 @@ export class Loading {
   readonly #plans = new Set<LoadPlan>();
   /** How many have asked for a load so far. */
   #callers = 0;
+  #revision = 0;
 
   constructor(
     readonly storage: OpenStorage,
@@ -86,6 +89,11 @@ export class Loading {
     readonly state: CacheState,
   ) {
     this.notes = new LoadNotes(platform.clock);
+  }
+
+  /** Changes with everything that is written, removed or evicted here. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** The value for a key that the storage had no fresh entry for. Rejects with the loader's error, or LoadTimeoutError. */
@@ -134,18 +142,21 @@ export class Loading {
 
   /** @param by the fence of the write that this is, which does not outdate itself */
   voidKey(at: EntryAddress, by?: WriteFence): void {
+    this.#revision++;
     this.flights.voidKey(at);
     this.fences.noteKey(at, by);
     if (this.notes.size > 0) this.notes.voidScope(at.scope, at.key);
   }
 
   voidScope(scope: ScopePath): void {
+    this.#revision++;
     this.flights.voidScope(scope);
     this.fences.noteScope(scope);
     if (this.notes.size > 0) this.notes.voidScope(scope);
   }
 
   suspectTags(scope: ScopePath, tags: readonly string[]): void {
+    this.#revision++;
     this.flights.suspectTags(scope, tags);
     this.fences.noteScope(scope, tags);
     if (this.notes.size > 0) this.notes.voidScope(scope);
@@ -160,7 +171,10 @@ export class Loading {
 
   #launch(request: LoadRequest, isRefresh: boolean): Flight<Landing> {
     const flight = this.flights.start(request.at, request.id, request.settings.tags);
-    const plan = new LoadPlan(request.settings, () => this.#asLookup(request.stale));
+    // What was read before a change is not shown to a loader that begins after it, lest it come back as a result. With
+    // leases the storage shows what is there.
+    const shown = request.revision === this.#revision ? request.stale : undefined;
+    const plan = new LoadPlan(request.settings, () => this.#asLookup(shown));
     this.#plans.add(plan);
     const calledOff = this.#armHardTimeout(request, flight, plan);
     this.#fly(request, flight, plan, isRefresh)

@@ -140,6 +140,11 @@ export type ChangeResult =
       readonly ttl?: 'remaining';
       /** To be called synchronously just before the write by storages without leases, where the core's fences are all there is. */
       readonly beforeWrite?: () => void;
+      /**
+       * To be asked as late before the write as can be. `false`: the entry was written or evicted since the change was asked
+       * for; ask for it anew.
+       */
+      readonly stillValid?: () => boolean;
     }
   | { readonly keep: true };
 

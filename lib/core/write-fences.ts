@@ -31,6 +31,8 @@ export class WriteFence {
     readonly fences: WriteFences,
     /** The first change that came after it was taken. */
     readonly from: number,
+    /** It is for an atomic change, which storages keep apart from each other by themselves. */
+    readonly isAtomic: boolean,
   ) {}
 
   /** Whether the entry was written, removed or evicted since, by anybody else, or one of its tags evicted. */
@@ -64,8 +66,8 @@ export class WriteFences {
     return this.#changes.length;
   }
 
-  open(): WriteFence {
-    const fence = new WriteFence(this, this.#dropped + this.#changes.length);
+  open(isAtomic = false): WriteFence {
+    const fence = new WriteFence(this, this.#dropped + this.#changes.length, isAtomic);
     this.#open.add(fence);
     return fence;
   }
@@ -118,7 +120,8 @@ export class WriteFences {
     if (first < 0) return true;
     for (let index = first; index < this.#changes.length; index++) {
       const change = this.#changes[index]!;
-      if (change.by !== fence && concerns(change, at, tags)) return true;
+      const isOwn = change.by === fence || (fence.isAtomic && change.by?.isAtomic === true);
+      if (!isOwn && concerns(change, at, tags)) return true;
     }
     return false;
   }

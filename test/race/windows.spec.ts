@@ -13,6 +13,7 @@ import {
  * (h), (i), (m) several processes: they are tested with those storages.
  */
 const WHERE = { scope: { org: 'o', user: 'u' } };
+const TAGGED = { ...WHERE, tags: ['t'] };
 const OUTDATING: readonly (readonly [string, (cache: Cache) => Promise<unknown>])[] = [
   ['delete', (cache) => cache.delete('k', WHERE)],
   ['set', (cache) => cache.set('k', 'new', WHERE)],
@@ -178,5 +179,78 @@ describe.each(STORAGES)('P5 windows on %s', (_name, makeStorage, storing) => {
         await Promise.all([kept, evicted]);
         expect((await cache.get<{ old?: boolean }>('k', WHERE))?.old).toBeUndefined();
       }
+  });
+
+  it.each(OUTDATING.filter(([kind]) => kind !== 'merge'))(
+    '%s while an update thinks: what it thought before that is not what stays',
+    async (_, outdate) => {
+      const { clock, cache, after } = setUp();
+      const before = deferred();
+      const answers = [before.promise.then(() => 'old'), Promise.resolve('thought anew')];
+      const updated = cache.update('k', () => answers.shift()!, TAGGED);
+      await clock.advanceAsync(0);
+      const outdated = outdate(cache);
+      await clock.advanceAsync(0);
+      before.resolve();
+      await Promise.all([updated, outdated]);
+      expect(await after()).not.toMatchObject({ value: 'old' });
+      expect(cache.loadsUnderWay).toBe(0);
+    },
+  );
+
+  it('a change of something else does not make an update think again', async () => {
+    const { clock, cache } = setUp();
+    const source = deferred<string>();
+    let thoughts = 0;
+    const updated = cache.update('k', () => (thoughts++, source.promise), TAGGED);
+    await clock.advanceAsync(0);
+    await cache.set('l', 1, WHERE);
+    await cache.evictTags('another');
+    source.resolve('v');
+    expect(await updated).toBe('v');
+    expect(thoughts).toBe(1);
+  });
+});
+
+describe('P5 a loader is not shown what was evicted before it began', () => {
+  const repeat = ({ stale }: LoadContext) => (stale.hit ? stale.value : 'loaded');
+  const stale = async (cache: Cache, clock: ManualClock) => {
+    await cache.set('k', 'old', { ...TAGGED, ttl: 1, grace: 60 });
+    await clock.advanceAsync(1_000);
+  };
+
+  it.each(OUTDATING.filter(([kind]) => kind !== 'merge'))(
+    '%s while a rule looks at the read',
+    async (_, outdate) => {
+      const clock = new ManualClock();
+      const gate = deferred<undefined>();
+      const slow = { name: 'slow', onGet: () => gate.promise };
+      const cache = createTestCache({ storage: memoryStorage(), rules: [slow] }, { clock });
+      await stale(cache, clock);
+      const loaded = cache.getOrSet('k', repeat, TAGGED);
+      const outdated = outdate(cache);
+      await clock.advanceAsync(0);
+      gate.resolve(undefined);
+      await outdated;
+      expect(await loaded).not.toBe('old');
+      expect(await cache.get('k', WHERE)).not.toBe('old');
+    },
+  );
+
+  it('nor is one that loads several keys', async () => {
+    const clock = new ManualClock();
+    const cache = createTestCache({ storage: memoryStorage() }, { clock });
+    await stale(cache, clock);
+    const loaded = cache.getOrSetMany(['k'], (_, context) => [repeat(context)], TAGGED);
+    await cache.evictScope({ org: 'o' });
+    expect(await loaded).toEqual(['loaded']);
+    expect(await cache.get('k', WHERE)).toBe('loaded');
+  });
+
+  it('one that begins before any change is', async () => {
+    const clock = new ManualClock();
+    const cache = createTestCache({ storage: memoryStorage() }, { clock });
+    await stale(cache, clock);
+    expect(await cache.getOrSet('k', repeat, TAGGED)).toBe('old');
   });
 });

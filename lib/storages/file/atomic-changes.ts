@@ -59,7 +59,7 @@ export class AtomicChanges {
     if (!('write' in result)) return result;
     const isDone = await files.alone(place, async () => {
       const there = this.#liveOnly(await files.readAlone(at, place));
-      if (!isSameValue(seen, there)) return false;
+      if (!isSameValue(seen, there) || result.stillValid?.() === false) return false;
       return this.#put(at, place, result.write, result.ttl === 'remaining' ? there : undefined);
     });
     return isDone ? result : undefined;

@@ -250,11 +250,13 @@ export class MemoryStore implements OpenStorage {
     result: ChangeResult,
   ): Awaitable<boolean> {
     if (!('write' in result)) return true;
+    if (result.stillValid?.() === false) return false;
     result.beforeWrite?.();
     const endsWith = result.ttl === 'remaining' ? (current as MemoryRecord | undefined) : undefined;
     let isOvertaken = false;
     const stillValid = (): boolean => {
-      isOvertaken = this.#table.liveAt(at.scope, at.key) !== current;
+      isOvertaken =
+        this.#table.liveAt(at.scope, at.key) !== current || result.stillValid?.() === false;
       return !isOvertaken;
     };
     const options = this.#hasRules ? { stillValid } : undefined;

@@ -118,6 +118,7 @@ export class Writer {
         found && isFresh(found.entry, this.host.clock.monotonic()) ? found.entry : undefined;
       const result = await budget.pauseFor(() => change(current));
       if ('keep' in result) return result;
+      if (result.stillValid?.() === false) continue;
       const remains = result.ttl === 'remaining' ? current : undefined;
       const condition = { mode: 'c', expected: asObserved(sight) } as const;
       if (await this.write(place, result.write, condition, remains, budget)) return result;
