@@ -126,6 +126,8 @@ describe('mistakes in decorators', () => {
       Cacheable({ scope: 'usr' }),
       /"usr".*has global, org, user, session/,
     ],
+    ['ids of such a level', CacheEvict({ name: 'n', scope: { usr: 1 } }), /"usr".*has global/],
+    ['ids without those above', Cacheable({ scope: { user: 1 } }), /Missing the org id/],
     ['a cache that nobody made', Cacheable({ cache: 'x' }), /no cache named "x".*forFeature/],
     [
       'a fraction over 1',

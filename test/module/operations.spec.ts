@@ -139,6 +139,24 @@ class Base {
 @CacheConfig({ name: 'derived' })
 class Derived extends Base {}
 
+@Injectable()
+@CacheConfig({ name: ['left', 'right'] })
+class OfTwoNames {
+  calls = 0;
+  @Cacheable({ key: '{args.0}' })
+  read(_id: number): any {
+    return ++this.calls;
+  }
+  @CachePut({ key: '{args.0}' })
+  write(_id: number, value: string): any {
+    return value;
+  }
+  @CacheEvict({ key: '{args.0}' })
+  remove(_id: number): void {}
+  @CacheEvict({ allEntries: true })
+  removeAll(): void {}
+}
+
 describe('operations', () => {
   const warnings = spyOnWarnings();
   const platform = manualPlatform();
@@ -153,7 +171,7 @@ describe('operations', () => {
   ) => {
     const module = await Test.createTestingModule({
       imports: [CacheModule.forRoot(options)],
-      providers: [Service, Derived, FirstArgument, ...providers],
+      providers: [Service, Derived, OfTwoNames, FirstArgument, ...providers],
       controllers,
     })
       .overrideProvider(CACHE_PLATFORM)
@@ -200,6 +218,18 @@ describe('operations', () => {
     expect(await service.both(1)).toBe(first);
     await service.evictBoth(1);
     expect(await service.both(1)).not.toBe(first);
+  });
+
+  it('several names that the class gives are as many copies for look-ups, puts and evictions', async () => {
+    const named = app.get(OfTwoNames);
+    const copies = () => cache.getMany([decoratedKey('left', 1), decoratedKey('right', 1)]);
+    expect([await named.read(1), await named.read(1), await copies()]).toEqual([1, 1, [1, 1]]);
+    await named.write(1, 'put');
+    expect([await named.read(1), await copies()]).toEqual(['put', ['put', 'put']]);
+    await named.remove(1);
+    expect([await copies(), await named.read(1)]).toEqual([[undefined, undefined], 2]);
+    await named.removeAll();
+    expect([await copies(), await named.read(1)]).toEqual([[undefined, undefined], 3]);
   });
 
   it('200 concurrent calls under several names run the method once and end', async () => {

@@ -10,5 +10,5 @@ import type { CacheEvictOptions } from '../method/operation-options.js';
 export function CacheEvict<Args extends readonly unknown[] = any[], Result = any>(
   options: CacheEvictOptions<Args, Result> = {},
 ): MethodDecorator {
-  return operationsDecorator(checkedEvict(options as unknown as CacheEvictOptions), 'CacheEvict');
+  return operationsDecorator([checkedEvict(options as unknown as CacheEvictOptions)], 'CacheEvict');
 }

@@ -10,5 +10,5 @@ import type { CachePutOptions } from '../method/operation-options.js';
 export function CachePut<Args extends readonly unknown[] = any[], Result = any>(
   options: CachePutOptions<Args, Result> = {},
 ): MethodDecorator {
-  return operationsDecorator(checkedPut(options as unknown as CachePutOptions), 'CachePut');
+  return operationsDecorator([checkedPut(options as unknown as CachePutOptions)], 'CachePut');
 }

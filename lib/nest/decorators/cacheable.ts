@@ -16,5 +16,8 @@ import type { CacheableOptions } from '../method/operation-options.js';
 export function Cacheable<Args extends readonly unknown[] = any[], Result = any>(
   options: CacheableOptions<Args, Result> = {},
 ): MethodDecorator {
-  return operationsDecorator(checkedCacheable(options as unknown as CacheableOptions), 'Cacheable');
+  return operationsDecorator(
+    [checkedCacheable(options as unknown as CacheableOptions)],
+    'Cacheable',
+  );
 }

@@ -20,11 +20,7 @@ export interface CachingOptions {
 export function Caching(options: CachingOptions): MethodDecorator {
   const { cacheable = [], put = [], evict = [] } = options;
   return operationsDecorator(
-    [
-      ...cacheable.flatMap(checkedCacheable),
-      ...put.flatMap(checkedPut),
-      ...evict.flatMap(checkedEvict),
-    ],
+    [...cacheable.map(checkedCacheable), ...put.map(checkedPut), ...evict.map(checkedEvict)],
     'Caching',
   );
 }

@@ -49,39 +49,29 @@ const FLAGS = ['sliding', 'allEntries', 'beforeInvocation', 'skipNear', 'skipFar
 const LISTS = ['vary', 'query'];
 
 /**
- * One operation for each name, checked once, where the decorator is written.
+ * An operation, checked once, where the decorator is written.
  * @throws InvalidOptionsError or InvalidDurationError naming decorator and option
  */
-export function checkedCacheable(options: CacheableOptions): Operation[] {
-  const checked = check<CacheableOptions>(options, CACHEABLE, 'Cacheable', true);
-  return perName(checked).map((one) => ({ kind: 'cacheable', options: one }));
+export function checkedCacheable(options: CacheableOptions): Operation {
+  return { kind: 'cacheable', options: check(options, CACHEABLE, 'Cacheable', true) };
 }
 
 /** See {@link checkedCacheable}. */
-export function checkedPut(options: CachePutOptions): Operation[] {
-  const checked = check<CachePutOptions>(options, PUT, 'CachePut', false);
-  return perName(checked).map((one) => ({ kind: 'put', options: one }));
+export function checkedPut(options: CachePutOptions): Operation {
+  return { kind: 'put', options: check(options, PUT, 'CachePut', false) };
 }
 
-/** See {@link checkedCacheable}; several names stay one operation. */
-export function checkedEvict(options: CacheEvictOptions): Operation[] {
-  return [
-    {
-      kind: 'evict',
-      options: check(options, EVICT, 'CacheEvict', options?.beforeInvocation === true),
-    },
-  ];
+/** See {@link checkedCacheable}. */
+export function checkedEvict(options: CacheEvictOptions): Operation {
+  return {
+    kind: 'evict',
+    options: check(options, EVICT, 'CacheEvict', options?.beforeInvocation === true),
+  };
 }
 
 /** See {@link checkedCacheable}. */
 export function checkedConfig(options: CacheConfigOptions): CacheConfigOptions {
   return check(options, CONFIG, 'CacheConfig', false);
-}
-
-function perName<T extends { name?: string | readonly string[] }>(options: T): T[] {
-  return Array.isArray(options.name)
-    ? options.name.map((name: string) => ({ ...options, name }))
-    : [options];
 }
 
 function check<T extends object>(

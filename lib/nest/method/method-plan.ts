@@ -1,6 +1,7 @@
 import type { PreparedHits } from '../../core/cache-reader.js';
 import type { LoadOptions } from '../../core/cache-options.js';
 import { InvalidOptionsError } from '../../core/errors.js';
+import type { ScopeTree } from '../../core/scope.js';
 import type { CacheRegistry } from '../cache-registry.js';
 import type { CacheService } from '../cache.service.js';
 import { configOf } from '../decorators/cache-config.js';
@@ -68,11 +69,9 @@ export function planMethod(
     route: planner.route,
     inputs: planner.inputs,
     cacheables: method.operations.flatMap((one) =>
-      one.kind === 'cacheable' ? [planner.cacheable(one.options)] : [],
+      one.kind === 'cacheable' ? planner.cacheables(one.options) : [],
     ),
-    puts: method.operations.flatMap((one) =>
-      one.kind === 'put' ? [planner.put(one.options)] : [],
-    ),
+    puts: method.operations.flatMap((one) => (one.kind === 'put' ? planner.puts(one.options) : [])),
     evicts: method.operations.flatMap((one) =>
       one.kind === 'evict' ? [planner.evict(one.options)] : [],
     ),
@@ -106,8 +105,28 @@ class Planner {
     this.inputs = inputsOf(type, method.name, method.hiddenIndex, this.route !== undefined);
   }
 
-  cacheable(own: CacheableOptions): PlannedCacheable {
-    const store = this.#store(own);
+  /** One look-up for each name. */
+  cacheables(own: CacheableOptions): PlannedCacheable[] {
+    return this.#stores(own).map((store) => this.#cacheable(own, store));
+  }
+
+  /** One put for each name. */
+  puts(own: CachePutOptions): PlannedStore[] {
+    return this.#stores(own);
+  }
+
+  evict(own: CacheEvictOptions): PlannedEvict {
+    const planned = this.#planned(own);
+    const { tags, allEntries, scope } = planned.options;
+    const names = namesOf(planned.options);
+    if (names.length === 0 && !tags && !(allEntries && scope !== undefined))
+      throw new InvalidOptionsError(
+        `@CacheEvict on ${this.label}: name what to evict: "name" (that of the @Cacheable method, by default "Class.method"), "tags", or "allEntries" with a "scope".`,
+      );
+    return { ...planned, names };
+  }
+
+  #cacheable(own: CacheableOptions, store: PlannedStore<CacheableOptions>): PlannedCacheable {
     const declared = store.hasOwnKey ? [] : this.inputs.headers;
     const vary = [
       ...new Set([...declared, ...(own.vary ?? [])].map((name) => name.toLowerCase())),
@@ -124,34 +143,23 @@ class Planner {
     };
   }
 
-  put(own: CachePutOptions): PlannedStore {
-    return this.#store(own);
+  #stores<O extends CachePutOptions>(own: O): PlannedStore<O>[] {
+    const planned = this.#planned(own);
+    const names = namesOf(planned.options);
+    return (names.length === 0 ? [this.label] : names).map((name) => this.#store(planned, name));
   }
 
-  evict(own: CacheEvictOptions): PlannedEvict {
-    const planned = this.#planned(own);
-    const { name, tags, allEntries, scope } = planned.options;
-    const names = name === undefined ? [] : typeof name === 'string' ? [name] : name;
-    if (names.length === 0 && !tags && !(allEntries && scope !== undefined))
-      throw new InvalidOptionsError(
-        `@CacheEvict on ${this.label}: name what to evict: "name" (that of the @Cacheable method, by default "Class.method"), "tags", or "allEntries" with a "scope".`,
-      );
-    return { ...planned, names };
-  }
-
-  #store<O extends CachePutOptions>(own: O): PlannedStore<O> {
-    const planned = this.#planned(own);
-    const { name, ttl, tags, scope } = planned.options;
-    const chosen = (name as string | undefined) ?? this.label;
+  #store<O extends CachePutOptions>(planned: Planned<O>, name: string): PlannedStore<O> {
+    const { ttl, tags, scope } = planned.options;
     const given = planned.options as Record<string, unknown>;
     const kept = KEPT.filter((option) => given[option] !== undefined);
     const fixed: Record<string, unknown> = Object.fromEntries(
       kept.map((option) => [option, given[option]]),
     );
-    fixed['tags'] = [nameTag(chosen), ...(typeof tags === 'function' ? [] : (tags ?? []))];
+    fixed['tags'] = [nameTag(name), ...(typeof tags === 'function' ? [] : (tags ?? []))];
     if (typeof ttl !== 'function' && ttl !== undefined) fixed['ttl'] = ttl;
     if (typeof scope !== 'function' && scope !== undefined) fixed['scope'] = scope;
-    return { ...planned, name: chosen, fixed: Object.freeze(fixed) as LoadOptions };
+    return { ...planned, name, fixed: Object.freeze(fixed) as LoadOptions };
   }
 
   #planned<O extends OperationOptions>(own: O): Planned<O> {
@@ -159,17 +167,23 @@ class Planner {
     const generator = own.key === undefined && keyGenerator !== undefined ? { keyGenerator } : {};
     const options = { ...defaults, ...generator, ...own };
     const cache = this.registry.get(options.cache);
-    // Explicit ids and level names are checked now, so that a misspelt level stops the application, not a request.
-    if (
-      typeof options.scope === 'string' &&
-      options.scope !== 'global' &&
-      !cache.scopes.names.includes(options.scope)
-    )
-      cache.scopes.pathOf(options.scope, undefined);
+    checkScope(options.scope, cache.scopes);
     const hasOwnKey =
       options.key !== undefined ||
       options.keyGenerator !== undefined ||
       this.method.keyParameters.length > 0;
     return { options, cache, hasOwnKey };
   }
+}
+
+/** Explicit ids and level names are checked now, so that a misspelt level stops the application, not a request. */
+function checkScope(scope: OperationOptions['scope'], scopes: ScopeTree): void {
+  const isLevel = typeof scope === 'string' && scopes.names.includes(scope);
+  if (typeof scope !== 'function' && !isLevel) scopes.pathOf(scope, undefined);
+}
+
+/** The names of an operation, its class's included. */
+function namesOf({ name }: OperationOptions): readonly string[] {
+  if (name === undefined) return [];
+  return typeof name === 'string' ? [name] : name;
 }
