@@ -10,6 +10,7 @@ import type { CacheStorage } from '../../lib/core/storage.js';
 import { fileStorage } from '../../lib/file.js';
 import { memoryStorage, tieredStorage, type Serializer } from '../../lib/index.js';
 import { redisStorage, type RedisStorageOptions } from '../../lib/redis.js';
+import { deferred } from '../../lib/testing/deferred.js';
 import { mapStorage } from '../../lib/testing/map-storage.js';
 import { makeCache } from '../support/make-cache.js';
 import { freePort, type ServerProcess } from '../support/servers/process.js';
@@ -265,6 +266,45 @@ describe('many at once', () => {
       cache.getOrSetMany(keys, () => Promise.reject(new Error('no load')), where),
     );
     expect(loaded).toEqual(['mget']);
+  });
+});
+
+describe('inherited reads', () => {
+  test('look at session, user, org and global in one command', async () => {
+    const cache = make({ storage: redis() });
+    const scope = { org: 'o', user: 'u', session: 's' };
+    await cache.set('theme', 'light');
+    await cache.set('theme', 'dark', { scope: { org: 'o' } });
+    const sent = await sentDuring(async () => {
+      const found = await cache.getInherited('theme', { scope });
+      expect(found).toMatchObject({ hit: true, value: 'dark', scope: { org: 'o' } });
+    });
+    expect(sent).toEqual(['mget']);
+  });
+});
+
+describe('P9 refreshes of a fleet', () => {
+  test('two processes whose hits are due at the same time refresh once', async () => {
+    const [here, there] = [make({ storage: redis() }), make({ storage: redis() })];
+    let loads = 0;
+    const gate = deferred<void>();
+    const load = async () => {
+      loads++;
+      if (loads > 1) await gate.promise;
+      return loads;
+    };
+    const options = { ttl: 60, refreshAhead: 0 };
+    await here.getOrSet('k', load, options);
+    const hits = await Promise.all(
+      [here, there, here, there].map((cache) => cache.getOrSet('k', load, options)),
+    );
+    expect(hits).toEqual([1, 1, 1, 1]);
+    await until(() => loads === 2, 'one of them refreshes');
+    await until(() => here.loadsUnderWay + there.loadsUnderWay === 1, 'the other has given up');
+    expect(await there.getOrSet('k', load, options)).toBe(1);
+    gate.resolve();
+    await until(() => here.loadsUnderWay + there.loadsUnderWay === 0, 'the refresh has ended');
+    expect([loads, await there.get('k')]).toEqual([2, 2]);
   });
 });
 

@@ -118,6 +118,29 @@ export function isolationClauses(clause: StorageClause, lists: boolean): void {
       );
   });
 
+  clause(
+    'P1 S2',
+    'an inherited read finds the nearest value on its own path and none beside it',
+    async (bench) => {
+      const cache = bench.open();
+      const session = { org: 'o', user: 'u', session: 's' };
+      const found = async () => {
+        const one = await cache.getInherited('k', { scope: session });
+        return one.hit && [one.value, one.scope];
+      };
+      for (const scope of [{ org: 'p' }, { org: 'o', user: 'v' }, { ...session, session: 's2' }])
+        await cache.set('k', 'beside', { scope });
+      assertEqual(await found(), false, 'with values beside the path only');
+      for (const scope of ['global', { org: 'o' }, { org: 'o', user: 'u' }, session] as const) {
+        await cache.set('k', scope, { scope });
+        assertEqual(await found(), [scope, scope], 'the nearest one');
+      }
+      await cache.delete('k', { scope: session });
+      const user = { org: 'o', user: 'u' };
+      assertEqual(await found(), [user, user], 'after the nearest was deleted');
+    },
+  );
+
   clause('P1 S3', 'evicting tags stays within the scope that was named', async (bench) => {
     const cache = bench.open();
     for (const org of ['*', 'o', 'o2'])

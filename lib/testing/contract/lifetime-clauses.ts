@@ -68,6 +68,29 @@ export function lifetimeClauses(clause: StorageClause, isExact: boolean, grace: 
     assertEqual(await cache.increment('n', { ttl: bench.life }), 1, 'the first of the next window');
   });
 
+  clause(
+    'S1 S2',
+    'expireTags and expireScope end the lives below their scope, and no others',
+    async (bench) => {
+      const cache = bench.open();
+      const here = { org: 'o', user: 'u' };
+      const elsewhere = { org: 'o2', user: 'u' };
+      for (const scope of [here, elsewhere])
+        for (const key of ['t', 'u'])
+          await cache.set(key, scope.org, { scope, tags: [key], grace: '1h' });
+      const live = (scope: typeof here) => cache.getMany(['t', 'u'], { scope });
+      await cache.expireTags('t', { scope: { org: 'o' } });
+      assertEqual(await live(here), [undefined, 'o'], 'where one of two tags was expired');
+      assertEqual(await live(elsewhere), ['o2', 'o2'], 'the other org, after expireTags');
+      await cache.expireScope({ org: 'o' });
+      assertEqual(await live(here), [undefined, undefined], 'where the scope was expired');
+      assertEqual(await live(elsewhere), ['o2', 'o2'], 'the other org, after expireScope');
+      if (!grace) return;
+      const stale = await cache.getMany(['t', 'u'], { scope: here, allowStale: true });
+      assertEqual(stale, ['o', 'o'], 'a read that allows stale');
+    },
+  );
+
   if (grace)
     clause(
       'S1 P7',
