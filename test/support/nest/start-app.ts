@@ -10,7 +10,13 @@ import type {
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { CacheModule, CacheService, type CacheModuleOptions } from 'nestjs-scoped-cache';
+import {
+  CACHE_PLATFORM,
+  CacheModule,
+  CacheService,
+  type CacheModuleOptions,
+  type Platform,
+} from 'nestjs-scoped-cache';
 
 export const ADAPTERS = ['express', 'fastify'] as const;
 export type AdapterName = (typeof ADAPTERS)[number];
@@ -20,6 +26,8 @@ export interface AppParts {
   readonly providers?: Provider[];
   readonly imports?: ModuleMetadata['imports'];
   readonly cache?: CacheModuleOptions;
+  /** With a clock to move. Default: that of production. */
+  readonly platform?: Platform;
   /** Before `init`. */
   readonly prepare?: (app: INestApplication) => void;
 }
@@ -80,11 +88,13 @@ export class TokenGuard implements CanActivate {
 }
 
 export async function startApp(adapter: AdapterName, parts: AppParts): Promise<RunningApp> {
-  const module = await Test.createTestingModule({
+  const builder = Test.createTestingModule({
     imports: [CacheModule.forRoot(parts.cache), ...(parts.imports ?? [])],
     controllers: parts.controllers ?? [],
     providers: parts.providers ?? [],
-  }).compile();
+  });
+  if (parts.platform) builder.overrideProvider(CACHE_PLATFORM).useValue(parts.platform);
+  const module = await builder.compile();
   const app = module.createNestApplication(
     adapter === 'express'
       ? new ExpressAdapter()
