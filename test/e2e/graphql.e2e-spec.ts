@@ -15,6 +15,7 @@ import {
   Query,
   ResolveField,
   Resolver,
+  Subscription,
 } from '@nestjs/graphql';
 import { Test } from '@nestjs/testing';
 import { Cacheable, CacheEvict, CacheModule, CacheService } from 'nestjs-scoped-cache';
@@ -168,6 +169,23 @@ describe('GraphQL resolvers', () => {
       1, 1, 2,
     ]);
     expect(warnings.texts).toEqual([]);
+  });
+
+  it('a subscription, whose results never complete, is an error at start-up', async () => {
+    @Resolver()
+    class Feed {
+      @Subscription(() => Int)
+      @Cacheable({ scope: 'global' })
+      numbers(): unknown {
+        return {};
+      }
+    }
+    const module = Test.createTestingModule({
+      imports: [CacheModule.forRoot()],
+      providers: [Feed],
+    });
+    const starting = module.compile().then((one) => one.init());
+    await expect(starting).rejects.toThrow(/Feed\.numbers has @Subscription\(\)/);
   });
 
   it('mutations are cached only with a key', async () => {
