@@ -118,7 +118,7 @@ class RuleBench {
   unknownEvictions = 0;
 
   constructor(rule: EvictionRule) {
-    this.rule = rule.fresh?.({ clock: this.clock }) ?? rule;
+    this.rule = rule.fresh?.({ clock: this.clock, scopes: SCOPES }) ?? rule;
   }
 
   get size(): number {

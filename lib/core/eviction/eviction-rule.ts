@@ -1,5 +1,5 @@
 import type { RemovalReason } from '../entry.js';
-import type { ScopePath } from '../scope.js';
+import type { ScopePath, ScopeTree } from '../scope.js';
 import type { Clock } from '../clock.js';
 
 /** An entry as rules see it. One object for the whole life of an entry, so it may be a Map key. */
@@ -7,7 +7,7 @@ export interface RuleEntry {
   readonly key: string;
   readonly scope: ScopePath;
   readonly tags: readonly string[];
-  /** Estimated bytes, key included; 0 unless a byte limit is set somewhere. */
+  /** Estimated bytes, key included; 0 unless a limit of the storage or a rule's `needsBytes` asks for them. */
   readonly bytes: number;
   /** Monotonic ms. */
   readonly storedAt: number;
@@ -30,6 +30,8 @@ export type RuleAnswer = RuleEffect | readonly RuleEffect[] | null | undefined |
 /** What a rule may ask of the storage that it serves. */
 export interface RuleHost {
   readonly clock: Clock;
+  /** The scope levels of the cache. */
+  readonly scopes: ScopeTree;
 }
 
 /**
@@ -48,9 +50,12 @@ export interface EvictionRule {
   readonly name: string;
   /** The storage keeps no entry longer than this many ms after it was stored. Default: no limit of the rule's. */
   readonly maxAgeMs?: number;
+  /** It looks at `bytes` of entries, so that they must be measured. Default `false`. */
+  readonly needsBytes?: boolean;
   /**
    * A copy with empty state. Called once for each cache, so that one options object can serve several.
    * Without it the object itself is used, so give each cache its own.
+   * @throws InvalidOptionsError when the rule cannot be kept in this cache, which is then not made
    */
   fresh?(host: RuleHost): EvictionRule;
   onGet?(entry: RuleEntry): RuleAnswer | Promise<RuleAnswer>;

@@ -1,5 +1,6 @@
 import { describe, InvalidOptionsError } from '../errors.js';
-import type { EvictionRule, RuleEffect, RuleEntry } from './eviction-rule.js';
+import { checkKnown } from '../known-options.js';
+import type { EvictionRule, RuleEffect, RuleEntry, RuleHost } from './eviction-rule.js';
 import { RecencyList, type Link } from './recency-list.js';
 
 /** For `lru`. At least one limit. */
@@ -14,10 +15,24 @@ export interface LruOptions {
   readonly only?: (entry: RuleEntry) => boolean;
 }
 
-/** Makes room for a new entry by removing the longest unused ones. O(1) for each read and write. */
+/**
+ * Makes room for a new entry by removing the longest unused ones. O(1) for each read and write.
+ * @throws InvalidOptionsError for wrong options; for a `per` that is no scope level, when the cache is made
+ */
 export function lru(options: LruOptions): EvictionRule {
   checkLimits('lru', options);
-  return { name: 'lru', fresh: () => new LruRule(options) };
+  checkKnown('lru', options, ['max', 'maxBytes', 'per', 'only']);
+  if (options.only !== undefined && typeof options.only !== 'function')
+    throw new InvalidOptionsError(
+      `lru: only must be a function of an entry, got ${describe(options.only)}.`,
+    );
+  return {
+    name: 'lru',
+    fresh(host) {
+      checkLevel('lru', options.per, host);
+      return new LruRule(options);
+    },
+  };
 }
 
 /** Checks the limits that `lru` and `maxItems` share. */
@@ -34,6 +49,14 @@ export function checkLimits(rule: string, options: { max?: number; maxBytes?: nu
       );
 }
 
+/** Whether `per` names a level of the cache: the rule would never apply otherwise. */
+export function checkLevel(rule: string, per: string | undefined, { scopes }: RuleHost): void {
+  if (per === undefined || scopes.names.includes(per)) return;
+  throw new InvalidOptionsError(
+    `${rule}: per names ${describe(per)}, which is no scope level; the levels are ${scopes.names.join(', ')}.`,
+  );
+}
+
 interface Group {
   readonly list: RecencyList<RuleEntry>;
   bytes: number;
@@ -41,10 +64,13 @@ interface Group {
 
 class LruRule implements EvictionRule {
   readonly name = 'lru';
+  readonly needsBytes: boolean;
   readonly #groups = new Map<string, Group>();
   readonly #links = new Map<RuleEntry, { group: Group; link: Link<RuleEntry> }>();
 
-  constructor(readonly options: LruOptions) {}
+  constructor(readonly options: LruOptions) {
+    this.needsBytes = options.maxBytes !== undefined;
+  }
 
   onGet(entry: RuleEntry): void {
     const place = this.#links.get(entry);

@@ -1,5 +1,6 @@
 import type { EvictionRule, RuleEffect, RuleEntry } from './eviction-rule.js';
-import { checkLimits, groupOf } from './lru.js';
+import { checkKnown } from '../known-options.js';
+import { checkLevel, checkLimits, groupOf } from './lru.js';
 
 /** For `maxItems`. */
 export interface MaxItemsOptions {
@@ -9,10 +10,20 @@ export interface MaxItemsOptions {
   readonly per?: string;
 }
 
-/** Refuses new keys at the limit; existing ones may be updated. A refused value still reaches its caller and is counted. */
+/**
+ * Refuses new keys at the limit; existing ones may be updated. A refused value still reaches its caller and is counted.
+ * @throws InvalidOptionsError for wrong options; for a `per` that is no scope level, when the cache is made
+ */
 export function maxItems(options: MaxItemsOptions): EvictionRule {
   checkLimits('maxItems', options);
-  return { name: 'max-items', fresh: () => new MaxItemsRule(options) };
+  checkKnown('maxItems', options, ['max', 'per']);
+  return {
+    name: 'max-items',
+    fresh(host) {
+      checkLevel('maxItems', options.per, host);
+      return new MaxItemsRule(options);
+    },
+  };
 }
 
 class MaxItemsRule implements EvictionRule {

@@ -1,5 +1,6 @@
 import { toMs, type Duration } from '../duration.js';
 import { describe, InvalidOptionsError } from '../errors.js';
+import { checkKnown } from '../known-options.js';
 import type { EvictionRule } from './eviction-rule.js';
 
 /** For `timeToLive`. */
@@ -14,6 +15,7 @@ export interface TimeToLiveOptions {
  * caches where expiry is a rule.
  */
 export function timeToLive(options?: TimeToLiveOptions): EvictionRule {
+  if (options !== undefined) checkKnown('timeToLive', options, ['max']);
   const maxAgeMs = options === undefined ? Infinity : toMs(options.max, 'timeToLive: max');
   if (maxAgeMs === 0)
     throw new InvalidOptionsError(

@@ -35,6 +35,7 @@ export class MemoryStore implements OpenStorage {
   readonly #table: MemoryTable;
   readonly #rules: RuleRunner;
   readonly #hasRules: boolean;
+  readonly #measures: boolean;
   #isClosed = false;
 
   constructor(
@@ -45,6 +46,7 @@ export class MemoryStore implements OpenStorage {
       this.#apply(effect, entry),
     );
     this.#hasRules = !this.#rules.isEmpty;
+    this.#measures = limits.measures || this.#rules.needBytes;
     this.#table = new MemoryTable(host, limits, (record, reason) => this.#noteGone(record, reason));
   }
 
@@ -202,7 +204,7 @@ export class MemoryStore implements OpenStorage {
     endsWith: MemoryRecord | undefined,
   ): Awaitable<boolean> {
     const now = this.host.clock.monotonic();
-    const bytes = this.limits.measures ? RECORD_BYTES + at.key.length * 2 + sizeOf(entry.value) : 0;
+    const bytes = this.#measures ? RECORD_BYTES + at.key.length * 2 + sizeOf(entry.value) : 0;
     const latestEnd = this.#hasRules ? now + this.#rules.maxAgeMs : undefined;
     const record = new MemoryRecord(at.scope, at.key, entry, now, latestEnd, bytes);
     if (endsWith) record.endWith(endsWith);

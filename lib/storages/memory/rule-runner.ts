@@ -34,6 +34,10 @@ export class RuleRunner {
     return this.#rules.length === 0;
   }
 
+  get needBytes(): boolean {
+    return this.#rules.some((rule) => rule.needsBytes === true);
+  }
+
   get maxAgeMs(): number {
     return Math.min(Infinity, ...this.#rules.map((rule) => rule.maxAgeMs ?? Infinity));
   }

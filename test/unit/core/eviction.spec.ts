@@ -51,6 +51,12 @@ describe('lru', () => {
     expect(await keysOf(cache)).toEqual(['b', 'c']);
   });
 
+  it('P16 by bytes, also where the storage itself has no limit of bytes', async () => {
+    const { cache } = setUp([lru({ maxBytes: 20_000 })], { maxBytes: Infinity });
+    for (const key of ['a', 'b', 'c']) await cache.set(key, 'x'.repeat(4_000));
+    expect(await keysOf(cache)).toEqual(['b', 'c']);
+  });
+
   it('P16 by bytes; a value over the limit is refused and evicts nothing', async () => {
     const { cache } = setUp([lru({ maxBytes: 20_000 })]);
     await cache.set('a', 'x'.repeat(4_000));

@@ -63,6 +63,22 @@ describe('the options of a cache are checked once, naming the option, what was e
     ['lru of 0', () => lru({ max: 0 }), /^lru: max must be a whole number from 1 up, got 0/],
     ['lru of half a byte', () => lru({ maxBytes: 0.5 }), /^lru: maxBytes must be/],
     ['lru without options', () => lru(undefined as never), /^lru: expected/],
+    [
+      'lru: a typo',
+      () => lru({ max: 1, pre: 'org' } as never),
+      /^lru: unknown option "pre"\. Known: max, maxBytes, per, only/,
+    ],
+    ['lru of what', () => lru({ max: 1, only: 'users' as never }), /^lru: only must be a function/],
+    [
+      'maxItems: a typo',
+      () => maxItems({ max: 1, level: 'org' } as never),
+      /^maxItems: unknown option "level"/,
+    ],
+    [
+      'timeToLive: a typo',
+      () => timeToLive({ max: 1, min: 1 } as never),
+      /^timeToLive: unknown option "min"/,
+    ],
     ['maxItems of NaN', () => maxItems({ max: NaN }), /^maxItems: max must be/],
     ['maxItems of nothing', () => maxItems({} as never), /^maxItems: expected/],
     ['timeToLive of 0', () => timeToLive({ max: 0 }), /^timeToLive: max must be above 0/],
@@ -110,6 +126,15 @@ describe('the options of a cache are checked once, naming the option, what was e
       invalid(/perScope names "team".*org, user, session/),
     );
   });
+
+  it.each([lru({ max: 5, per: 'team' }), maxItems({ max: 5, per: 'team' })])(
+    'a rule for a level that does not exist, which would never apply, is refused: $name',
+    (rule) => {
+      expect(() => createTestCache({ storage: memoryStorage(), rules: [rule] })).toThrow(
+        invalid(/per names "team".*org, user, session/),
+      );
+    },
+  );
 
   it('a storage that cannot keep rules refuses them', () => {
     expect(() => createTestCache({ storage: mapStorage(), rules: [lru({ max: 5 })] })).toThrow(
