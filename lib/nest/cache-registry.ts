@@ -4,11 +4,13 @@ import { sleep } from '../core/clock.js';
 import type { ScopeContext } from '../core/scope.js';
 import type { CacheStorage, Platform } from '../core/storage.js';
 import { CacheService } from './cache.service.js';
+import { FaultLog } from './fault-log.js';
 
 /** The caches of one application: the main one and those that `forFeature` named. */
 export class CacheRegistry {
   readonly #caches = new Map<string | undefined, CacheService>();
   readonly #options: CacheOptions;
+  readonly #faultLog: FaultLog;
   #closing: Promise<readonly unknown[]> | undefined;
 
   /** @internal made by CacheModule */
@@ -18,6 +20,7 @@ export class CacheRegistry {
     readonly context: ScopeContext,
     readonly defaultStorage: () => CacheStorage,
   ) {
+    this.#faultLog = new FaultLog(platform.clock);
     this.#options = { ...options, namespace: escaped(options.namespace ?? 'cache') };
     this.#caches.set(undefined, this.#open(this.#options, undefined));
   }
@@ -101,7 +104,9 @@ export class CacheRegistry {
   }
 
   #open(options: CacheOptions, name: string | undefined): CacheService {
-    return new CacheService(options, this.platform, this.context, this.defaultStorage, name);
+    const { platform, context, defaultStorage } = this;
+    const listener = this.#faultLog.behind(options.listener);
+    return new CacheService({ ...options, listener }, platform, context, defaultStorage, name);
   }
 }
 
