@@ -1,5 +1,6 @@
 import type { RemovalReason } from './entry.js';
 import type { ScopePath } from './scope.js';
+import type { RestoreReport } from './storage.js';
 
 /** Something outside did not work. The operation went on as P12 and P13 say; this is how one learns of it. */
 export interface CacheFault {
@@ -23,4 +24,6 @@ export interface CacheListener {
   /** An entry left the cache. Storages that drop many at once report `count` of them with no key. */
   onRemoval?(reason: RemovalReason, count: number, key?: string, scope?: ScopePath): void;
   onFault?(fault: CacheFault): void;
+  /** A restore from a snapshot has ended, at the start or by hand: which file was used, if any, and what came of it. */
+  onRestore?(report: RestoreReport): void;
 }

@@ -1,6 +1,7 @@
 import type { CacheFault, CacheListener } from './cache-listener.js';
 import type { RemovalReason } from './entry.js';
 import type { ScopePath } from './scope.js';
+import type { RestoreReport } from './storage.js';
 
 /** The counters of one cache, and its listener, guarded: a listener that throws changes nothing. */
 export class CacheState implements Required<CacheListener> {
@@ -41,6 +42,10 @@ export class CacheState implements Required<CacheListener> {
   onFault(fault: CacheFault): void {
     this.errors++;
     if (this.listener?.onFault) this.#tell(() => this.listener!.onFault!(fault));
+  }
+
+  onRestore(report: RestoreReport): void {
+    if (this.listener?.onRestore) this.#tell(() => this.listener!.onRestore!(report));
   }
 
   /** Back to zero, as `clear` does. */

@@ -1,6 +1,7 @@
 import type { CacheFault, CacheListener } from '../core/cache-listener.js';
 import type { RemovalReason } from '../core/entry.js';
 import type { ScopePath } from '../core/scope.js';
+import type { RestoreReport } from '../core/storage.js';
 
 /** One thing that a cache told its listener. Scopes are given by their text. */
 export type RecordedEvent =
@@ -14,7 +15,8 @@ export type RecordedEvent =
       readonly key: string | undefined;
       readonly scope: string | undefined;
     }
-  | { readonly event: 'fault'; readonly fault: CacheFault };
+  | { readonly event: 'fault'; readonly fault: CacheFault }
+  | { readonly event: 'restore'; readonly report: RestoreReport };
 
 /** Remembers everything it is told, in order: `createTestCache({ listener: new RecordingListener() })`. */
 export class RecordingListener implements CacheListener {
@@ -53,5 +55,9 @@ export class RecordingListener implements CacheListener {
 
   onFault(fault: CacheFault): void {
     this.events.push({ event: 'fault', fault });
+  }
+
+  onRestore(report: RestoreReport): void {
+    this.events.push({ event: 'restore', report });
   }
 }

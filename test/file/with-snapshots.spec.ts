@@ -3,6 +3,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Cache } from '../../lib/core/cache.js';
+import type { CacheListener } from '../../lib/core/cache-listener.js';
+import type { RestoreReport } from '../../lib/core/storage.js';
 import { withSnapshots } from '../../lib/file.js';
 import { memoryStorage } from '../../lib/storages/memory/index.js';
 import { ManualClock } from '../../lib/testing/manual-clock.js';
@@ -19,9 +21,9 @@ describe('a memory storage with snapshots', () => {
 
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  async function start(options: object = {}): Promise<Cache> {
+  async function start(options: object = {}, listener?: CacheListener): Promise<Cache> {
     const storage = withSnapshots(memoryStorage(), { file: join(folder, 'dump'), ...options });
-    const cache = makeCache({ storage }, clock);
+    const cache = makeCache({ storage, ...(listener && { listener }) }, clock);
     await cache.ready();
     return cache;
   }
@@ -74,6 +76,35 @@ describe('a memory storage with snapshots', () => {
     expect(await third.get('k')).toBe(1);
     await third.close();
   });
+
+  it('SC-25 the listener is told at the start which snapshot was used and what came of it', async () => {
+    const reports: RestoreReport[] = [];
+    const listener = { onRestore: (report: RestoreReport) => void reports.push(report) };
+    const before = await start({}, listener);
+    await before.set('k', 1);
+    await before.set('short', 1, { ttl: 5 });
+    const dumpedAt = clock.now();
+    await before.close();
+    clock.advance(10_000);
+    await (await start({}, listener)).close();
+    const counts = { restored: 0, expired: 0, skipped: 0, damaged: 0 };
+    expect(reports).toEqual([
+      { ...counts, file: undefined, dumpedAt: undefined },
+      { ...counts, file: join(folder, 'dump'), dumpedAt, restored: 1, expired: 1 },
+    ]);
+  });
+
+  it.each<[string, () => unknown, RegExp]>([
+    ['no options', () => withSnapshots(memoryStorage(), undefined as never), /expected an object/],
+    ['a typo', () => withSnapshots(memoryStorage(), { fille: 'x' } as never), /option "fille"/],
+    ['no file', () => makeCache({ storage: withSnapshots(memoryStorage(), {} as never) }), /file/],
+    ['no storage', () => withSnapshots({} as never, { file: 'x' }), /such as memoryStorage/],
+    [
+      'no flag',
+      () => withSnapshots(memoryStorage(), { file: 'x', restore: 'never' as never }),
+      /restore: expected true or false, got "never"/,
+    ],
+  ])('wrong options are refused: %s', (_, make, message) => expect(make).toThrow(message));
 
   it('a cache without snapshots says what to use', async () => {
     await expect(makeCache({}, clock).dump()).rejects.toThrow(/withSnapshots/);

@@ -121,6 +121,27 @@ describe('on every backend', () => {
   );
 });
 
+describe('expireTags and expireScope', () => {
+  const stays = BACKENDS.filter(([name]) => name !== 'a minimal one');
+  test.each(stays)(
+    'on %s leave a value that may serve stale within its grace',
+    async (_, storage) => {
+      const cache = make({ storage: storage() });
+      const where = { scope: { org: 'expiring', user: 'u' } };
+      for (const key of ['a', 'b'])
+        await cache.set(key, key, { ...where, tags: [key], ttl: 60, grace: '1h' });
+      expect(await cache.expireTags('a', { scope: { org: 'expiring' } })).toBe(1);
+      expect(await cache.getMany(['a', 'b'], where)).toEqual([undefined, 'b']);
+      expect(await cache.expireScope({ org: 'expiring' })).toBe(1);
+      expect(await cache.getMany(['a', 'b'], where)).toEqual([undefined, undefined]);
+      expect(await cache.getMany(['a', 'b'], { ...where, allowStale: true })).toEqual(['a', 'b']);
+      const failing = () => Promise.reject(new Error('the source is down'));
+      expect(await cache.getOrSet('a', failing, where)).toBe('a');
+      expect(await cache.getOrSet('b', () => 'new', where)).toBe('new');
+    },
+  );
+});
+
 describe('a Redis that others use too', () => {
   test('CA-31 foreign and malformed keys survive every eviction and listing, and are left alone', async () => {
     const cache = make({ storage: redis() });

@@ -1,4 +1,6 @@
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
+import { describe, InvalidOptionsError } from '../../core/errors.js';
+import { checkKnown } from '../../core/known-options.js';
 import type { ScopePath } from '../../core/scope.js';
 import type {
   Awaitable,
@@ -28,17 +30,29 @@ export interface SnapshotStorageOptions extends SnapshotsOptions {
 /**
  * A storage, usually `memoryStorage()`, whose entries survive a restart: dumped to a file now and then and at shutdown,
  * brought back at start with what is left of their lives. Give each named cache a file of its own.
- * @throws InvalidOptionsError for a wrong option, when the cache is made
+ * @throws InvalidOptionsError for a wrong option, at the latest when the cache is made
  */
 export function withSnapshots(
   storage: StorageDriver,
   options: SnapshotStorageOptions,
 ): StorageDriver {
+  if (typeof (storage as Partial<StorageDriver> | undefined)?.open !== 'function')
+    throw new InvalidOptionsError(
+      `withSnapshots: expected a storage such as memoryStorage() first, got ${describe(storage)}.`,
+    );
+  checkKnown('withSnapshots', options, KNOWN);
+  for (const flag of ['restore', 'onShutdown'] as const)
+    if (options[flag] !== undefined && typeof options[flag] !== 'boolean')
+      throw new InvalidOptionsError(
+        `withSnapshots: ${flag}: expected true or false, got ${describe(options[flag])}.`,
+      );
   return {
     name: storage.name,
     open: (host) => new SnapshotStorage(storage.open(host), host, options),
   };
 }
+
+const KNOWN = ['file', 'backups', 'every', 'encryption', 'restore', 'onShutdown'];
 
 /** Passes everything on; adds what happens at the start, at the end and in between. */
 class SnapshotStorage implements OpenStorage {

@@ -89,7 +89,7 @@ export class Snapshots implements SnapshotControl {
   /**
    * Writes the entries of the newest good snapshot into the storage, with what is left of their lives; keys that the
    * storage has already stay as they are. Whole snapshots come first, newest to oldest; when none is whole, whatever can
-   * be read of the newest that can. Never rejects.
+   * be read of the newest that can. Never rejects; the listener is told of the report (`onRestore`).
    */
   async restore(): Promise<RestoreReport> {
     const report = await new SnapshotRestore(
@@ -99,6 +99,7 @@ export class Snapshots implements SnapshotControl {
       this.#files,
     ).run();
     this.#figures.restoredEntries += report.restored;
+    this.host.listener.onRestore?.(report);
     return report;
   }
 

@@ -86,7 +86,14 @@ function heartbeatOf(duration: Duration): number {
   );
 }
 
-/** What leaves the near tier has not left the cache, so only its faults are passed on. */
+/** What leaves the near tier has not left the cache, so only its faults and restores are passed on. */
 function nearHost(host: StorageHost): StorageHost {
-  return { ...host, listener: { onFault: (fault) => host.listener.onFault?.(fault) } };
+  const { listener } = host;
+  return {
+    ...host,
+    listener: {
+      onFault: (fault) => listener.onFault?.(fault),
+      onRestore: (report) => listener.onRestore?.(report),
+    },
+  };
 }
