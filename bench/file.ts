@@ -13,7 +13,7 @@ import { KeyvFile } from 'keyv-file';
 import { open } from 'lmdb';
 import { aes256Gcm } from 'nestjs-scoped-cache';
 import { fileStorage } from 'nestjs-scoped-cache/file';
-import { createTestCache } from 'nestjs-scoped-cache/testing';
+import { openCache } from './support/open-cache.js';
 import {
   isQuick,
   measure,
@@ -41,12 +41,12 @@ const base = mkdtempSync(join(process.env['BENCH_FOLDER'] ?? tmpdir(), 'nsc-benc
 const bareFolder = join(base, 'bare');
 mkdirSync(bareFolder);
 
-const ours = createTestCache({
+const ours = await openCache({
   ttl: '1h',
   storage: fileStorage({ directory: join(base, 'ours') }),
   storageTimeout: '30s',
 });
-const sealed = createTestCache({
+const sealed = await openCache({
   ttl: '1h',
   storage: fileStorage({
     directory: join(base, 'sealed'),
@@ -184,7 +184,13 @@ const floors: Floor[] = [
     reached: speedOf(sets16),
   },
   { what: 'delete / s, 16 at a time', floor: POCKET_CACHE.delete, reached: removals },
-  { what: 'set / bentocache', floor: 1, reached: ratio(sets16, 'ours', 'bentocache') },
+  { what: 'set / bentocache', floor: 1, reached: ratio(sets, 'ours', 'bentocache') },
+  // It overwrites in place, which no write-and-rename is as fast as: see `bare` in the same rounds.
+  {
+    what: 'set / bentocache, 16 at a time',
+    floor: 1,
+    reached: ratio(sets16, 'ours', 'bentocache'),
+  },
 ];
 await ours.close();
 await sealed.close();

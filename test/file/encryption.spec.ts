@@ -173,7 +173,7 @@ describe('an encrypted folder', () => {
     expect(await blind.removeExpired()).toBe(0);
     clock.advance(60_000);
     expect(await blind.removeExpired()).toBe(1);
-    expect(readdirSync(blind.parts.layout.entries)).toEqual([]);
+    expect(readdirSync(blind.parts.layout.placeOf(at('k')).folder)).toEqual([]);
   });
 
   it('is refused with anything but a cipher, which is not repeated', () => {

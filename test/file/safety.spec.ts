@@ -13,7 +13,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isRoot } from '../support/file/processes.js';
 import { at, entry, Folder, makeHost, scope } from '../support/file/store.js';
 
@@ -40,7 +40,8 @@ describe('RELIABILITY 1.7 links planted beforehand', () => {
   it('P15 an entry: a miss, set aside and reported; a write replaces the link, not its target', async () => {
     const host = makeHost();
     const store = folder.store({}, host);
-    const { path } = store.parts.layout.placeOf(at('k'));
+    const { path, folder: part } = store.parts.layout.placeOf(at('k'));
+    mkdirSync(part, { mode: 0o700 });
     symlinkSync(canary, path);
     expect(await store.read(at('k'))).toBeUndefined();
     expect(host.listener.faults[0]!.error).toHaveProperty(
@@ -56,8 +57,9 @@ describe('RELIABILITY 1.7 links planted beforehand', () => {
   it('P15 the next temporary files: passed over', async () => {
     const store = folder.store();
     const { layout, owners } = store.parts;
-    for (let n = 0; n < 3; n++)
-      symlinkSync(canary, join(layout.entries, `${owners.me.id}.${n}.tmp`));
+    const part = layout.placeOf(at('k')).folder;
+    mkdirSync(part, { mode: 0o700 });
+    for (let n = 0; n < 3; n++) symlinkSync(canary, join(part, `${owners.me.id}.${n}.tmp`));
     await store.write(at('k'), entry(1));
     expect((await store.read(at('k')))?.value).toBe(1);
     expect(readFileSync(canary, 'utf8')).toBe('untouched');
@@ -70,6 +72,16 @@ describe('RELIABILITY 1.7 links planted beforehand', () => {
     symlinkSync(elsewhere, store.parts.layout.folderOf(scope({ org: 'o1' })));
     await store.write(at('k', ALICE), entry(1));
     expect((await store.read(at('k', ALICE)))?.value).toBe(1);
+    expect(readdirSync(elsewhere)).toEqual([]);
+  });
+
+  it('P15 a part of the global scope: set aside, nothing written through it', async () => {
+    const store = folder.store();
+    const elsewhere = join(folder.path, 'elsewhere');
+    mkdirSync(elsewhere);
+    symlinkSync(elsewhere, store.parts.layout.placeOf(at('k')).folder);
+    await store.write(at('k'), entry(1));
+    expect((await store.read(at('k')))?.value).toBe(1);
     expect(readdirSync(elsewhere)).toEqual([]);
   });
 
@@ -228,11 +240,22 @@ describe('P15 UD-28 PC-26 damage is a miss', () => {
     expect((await store.read(at('k', ALICE)))?.value).toBe('w');
   });
 
+  it('P11 a value that cannot be written down leaves the old entry and no temporary file', async () => {
+    const store = folder.store();
+    const { path, folder: part } = store.parts.layout.placeOf(at('k'));
+    await store.write(at('k'), entry(1));
+    const refused = store.write(at('k'), entry({ call: () => undefined }));
+    await expect(refused).rejects.toMatchObject({ code: 'SERIALIZATION' });
+    expect((await store.read(at('k')))?.value).toBe(1);
+    expect(readdirSync(part)).toEqual([basename(path)]);
+  });
+
   it('S7 a fault rejects, it is no miss', async () => {
     const store = folder.store();
     const { layout } = store.parts;
-    mkdirSync(layout.placeOf(at('k')).path);
+    const { path, folder: part } = layout.placeOf(at('k'));
+    mkdirSync(path, { recursive: true });
     await expect(store.write(at('k'), entry(1))).rejects.toMatchObject({ code: 'EISDIR' });
-    expect(readdirSync(layout.entries).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    expect(readdirSync(part)).toEqual([basename(path)]);
   });
 });

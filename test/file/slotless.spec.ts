@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { FileStore } from '../../lib/storages/file/file-store.js';
 import { at, entry, Folder, makeHost } from '../support/file/store.js';
@@ -97,13 +97,14 @@ describe('S3 P5 a write takes no slot', () => {
     );
     await Promise.all([mine, theirs].map((store) => store.parts.gate.whenIdle()));
     expect(readdirSync(mine.parts.layout.slots)).toEqual([]);
-    expect(readdirSync(mine.parts.layout.entries)).toHaveLength(1);
+    expect(readdirSync(mine.parts.layout.placeOf(K).folder)).toHaveLength(1);
   });
 
   it('and comes back when it was set aside in place of a damaged file', async () => {
     const host = makeHost();
     const third = folder.store({}, host);
-    const { path } = third.parts.layout.placeOf(K);
+    const { path, folder: part } = third.parts.layout.placeOf(K);
+    mkdirSync(part, { mode: 0o700 });
     writeFileSync(path, 'damaged');
     const { setAside } = third.parts.quarantine;
     third.parts.quarantine.setAside = async (...args) => {

@@ -78,17 +78,27 @@ export interface NewFile {
 
 /** Creates a file that must not exist yet and writes all of `bytes`, or leaves nothing behind. */
 export async function createWhole(path: string, bytes: Uint8Array, like: NewFile): Promise<void> {
-  const fd = await createOpen(path, bytes, like);
+  const fd = await createOpen(path, () => bytes, like);
   // Errors that some file systems report only at close (quota, network) must not be missed when it matters.
   if (like.durable) await closeFile(fd);
   else if (like.isLocal) closeNow(fd);
   else closeLater(fd);
 }
 
-/** {@link createWhole}, leaving the file open for {@link isReplaced} and {@link closeNow}. */
-export async function createOpen(path: string, bytes: Uint8Array, like: NewFile): Promise<number> {
-  const fd = await openFile(path, CREATE, like.mode);
+/**
+ * {@link createWhole}, leaving the file open for {@link isReplaced} and {@link closeNow}.
+ * @param content makes the bytes, while the system makes the file
+ */
+export async function createOpen(
+  path: string,
+  content: () => Uint8Array,
+  like: NewFile,
+): Promise<number> {
+  const opening = openFile(path, CREATE, like.mode);
+  const made = outcomeOf(content);
+  const fd = await opening;
   try {
+    const bytes = made();
     if (like.setsMode) await chmodFile(fd, like.mode);
     await writeAll(fd, bytes, 0);
     if (like.durable) await syncFile(fd);
@@ -97,6 +107,18 @@ export async function createOpen(path: string, bytes: Uint8Array, like: NewFile)
     closeLater(fd);
     await unlinkIfThere(path);
     throw error;
+  }
+}
+
+/** What `work` returned or threw, to be had later. */
+function outcomeOf<T>(work: () => T): () => T {
+  try {
+    const result = work();
+    return () => result;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
   }
 }
 

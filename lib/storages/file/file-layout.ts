@@ -7,6 +7,7 @@ const FOLDERS_MAX = 1_024;
 const ENTRY_NAME = /^[0-9a-f]{40}$/;
 const LEASE_NAME = /^[0-9a-f]{40}\.lease$/;
 const FOLDER_NAME = /^s[0-9a-f]{39}$/;
+const PART_NAME = /^p[0-9a-f]$/;
 const TEMP_NAME = /^([0-9a-z-]+)\.[0-9]+\.tmp$/;
 
 /** Where one entry lives. */
@@ -23,10 +24,11 @@ export interface Place {
  * fold case, and cannot leave the folder.
  *
  *     <directory>/<namespace>/entries/              the global scope
- *                             entries/<key>         an entry
- *                             entries/<key>.lease   the lease on a key
- *                             entries/<owner>.<n>.tmp  being written
+ *                             entries/p0 … pf/      its entries, in 16 parts
  *                             entries/s<scope>/s<scope>/…  deeper scopes, each inside its parent
+ *                             …/<key>               an entry
+ *                             …/<key>.lease         the lease on a key
+ *                             …/<owner>.<n>.tmp     being written
  *                             slots/                one link for each key being written
  *                             owners/               one file for each process
  *                             trash/                evicted scopes, until they are reclaimed
@@ -34,6 +36,8 @@ export interface Place {
  *
  * A scope's folder is its epoch: evicting a scope renames the folder away, which takes the whole subtree, at once and for
  * every process, however large it is.
+ *
+ * The system lets one at a time change a folder. Scopes spread their entries by themselves; the global one needs parts.
  */
 export class FileLayout {
   readonly root: string;
@@ -74,13 +78,14 @@ export class FileLayout {
 
   placeOf(at: EntryAddress): Place {
     const folder = this.folderOf(at.scope);
-    return this.placeIn(folder, this.#name(`key ${at.key}`, 40));
+    const name = this.#name(`key ${at.key}`, 40);
+    return this.placeIn(at.scope.id === '' ? `${folder}${sep}p${name[0]!}` : folder, name);
   }
 
   /** The place of a file that a walk came across. */
   placeIn(folder: string, name: string): Place {
     const path = folder + sep + name;
-    // The last folder's name stands for the whole path: it is a digest of the scope's whole id.
+    // The last folder's name stands for the whole path: it is a digest of the scope's whole id, or a part of the global one.
     const slot = `${basename(folder)}-${name}`;
     return { folder, path, lease: `${path}.lease`, slot };
   }
@@ -112,5 +117,7 @@ export class FileLayout {
 export const isEntryName = (name: string): boolean => ENTRY_NAME.test(name);
 export const isLeaseName = (name: string): boolean => LEASE_NAME.test(name);
 export const isScopeFolderName = (name: string): boolean => FOLDER_NAME.test(name);
+/** Whether it is a part of the scope whose folder it lies in. */
+export const isPartName = (name: string): boolean => PART_NAME.test(name);
 /** Whose temporary file this is. */
 export const ownerOfTemp = (name: string): string | undefined => TEMP_NAME.exec(name)?.[1];

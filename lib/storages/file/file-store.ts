@@ -49,10 +49,11 @@ export class FileStore implements OpenStorage {
   async write(at: EntryAddress, entry: NewEntry): Promise<boolean> {
     this.#checkOpen();
     const { files, layout, slotless } = this.parts;
-    const bytes = files.encode(at, entry);
     const place = layout.placeOf(at);
+    let bytes: Uint8Array | undefined;
+    const content = (): Uint8Array => (bytes ??= files.encode(at, entry));
     // `false` is a scope evicted in the same moment, right after this write: for the caller it was written.
-    if (await slotless.put(place, bytes)) await this.parts.noteWritten(place, bytes);
+    if (await slotless.put(place, content)) await this.parts.noteWritten(place, content());
     return true;
   }
 

@@ -125,7 +125,7 @@ export class FileSubtree {
    * by then, where the walk over the entries, which begins later, meets it.
    */
   async #voidLeases(scope: ScopePath, tags: readonly string[] | undefined): Promise<void> {
-    await forEach(foldersIn(this.layout.folderOf(scope), true), 1, async (folder) => {
+    await forEach(foldersIn(this.layout.folderOf(scope)), 1, async (folder) => {
       await forEach(filesIn(folder, false), WIDTH, async ({ name }) => {
         if (!isLeaseName(name)) return;
         const place = this.layout.placeIn(folder, name.slice(0, -LEASE_SUFFIX));

@@ -36,9 +36,11 @@ export class Folders {
     return path;
   }
 
-  /** {@link Folders.createTemp}, leaving the file open. */
-  async openTemp(folder: string, bytes: Uint8Array): Promise<OpenTemp> {
-    const { path, made } = await this.#create(folder, (name) => createOpen(name, bytes, this.like));
+  /** {@link Folders.createTemp}, leaving the file open. `content` may be called more than once. */
+  async openTemp(folder: string, content: () => Uint8Array): Promise<OpenTemp> {
+    const { path, made } = await this.#create(folder, (name) =>
+      createOpen(name, content, this.like),
+    );
     return { path, fd: made };
   }
 

@@ -16,11 +16,14 @@ import type { Place } from './file-layout.js';
 export class SlotlessWrites {
   constructor(readonly files: EntryFiles) {}
 
-  /** Replaces the entry, which voids leases: they know what they were taken on. `false`: the scope was evicted meanwhile. */
-  async put(place: Place, bytes: Uint8Array): Promise<boolean> {
+  /**
+   * Replaces the entry, which voids leases: they know what they were taken on. `false`: the scope was evicted meanwhile.
+   * @param content gives the bytes; the same at each call
+   */
+  async put(place: Place, content: () => Uint8Array): Promise<boolean> {
     const { files } = this;
-    if (!this.#isPossible) return files.publish(place, bytes);
-    const opening = files.folders.openTemp(place.folder, bytes);
+    if (!this.#isPossible) return files.publish(place, content());
+    const opening = files.folders.openTemp(place.folder, content);
     opening.catch(() => undefined); // awaited below, but perhaps not before it fails
     const outcome = await files.gate.turn(place.slot, async () => {
       const { path, fd } = await opening;
@@ -33,7 +36,7 @@ export class SlotlessWrites {
         closeNow(fd);
       }
     });
-    return outcome === 'contested' ? files.publish(place, bytes) : outcome;
+    return outcome === 'contested' ? files.publish(place, content()) : outcome;
   }
 
   /** Removes the entry and voids the lease. Resolves to what it removed: of two that remove at once, one finds it. */

@@ -63,7 +63,7 @@ export class Trash {
         await unlinkIfThere(join(folder, name));
     }
     const folders: string[] = [];
-    for await (const folder of foldersIn(path, true)) folders.push(folder);
+    for await (const folder of foldersIn(path)) folders.push(folder);
     for (const folder of folders.reverse()) if (!this.#isClosed) await this.#removeEmpty(folder);
   }
 

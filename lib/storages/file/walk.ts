@@ -2,7 +2,7 @@ import type { Dir, Dirent } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from './disk.js';
-import { isScopeFolderName } from './file-layout.js';
+import { isPartName, isScopeFolderName } from './file-layout.js';
 
 /** A plain file in a scope's folder. Links, pipes and folders that are not ours are never reported nor entered. */
 export interface Found {
@@ -17,18 +17,15 @@ const BATCH = 256;
 export async function* filesIn(folder: string, deep: boolean): AsyncGenerator<Found> {
   for await (const entry of entriesOf(folder)) {
     if (entry.isFile()) yield { folder, name: entry.name };
-    else if (deep && entry.isDirectory() && isScopeFolderName(entry.name))
-      yield* filesIn(join(folder, entry.name), deep);
+    else if (isEntered(entry, deep)) yield* filesIn(join(folder, entry.name), deep);
   }
 }
 
-/** The scope folders of a subtree, itself included. */
-export async function* foldersIn(folder: string, deep: boolean): AsyncGenerator<string> {
+/** The folders of a subtree, itself included. */
+export async function* foldersIn(folder: string): AsyncGenerator<string> {
   yield folder;
-  if (!deep) return;
   for await (const entry of entriesOf(folder))
-    if (entry.isDirectory() && isScopeFolderName(entry.name))
-      yield* foldersIn(join(folder, entry.name), deep);
+    if (isEntered(entry, true)) yield* foldersIn(join(folder, entry.name));
 }
 
 /** The first `count` of these. */
@@ -61,6 +58,10 @@ export async function forEach<T>(
     isOver = true;
     await iterator.return?.();
   }
+}
+
+function isEntered(entry: Dirent, deep: boolean): boolean {
+  return entry.isDirectory() && (isPartName(entry.name) || (deep && isScopeFolderName(entry.name)));
 }
 
 async function* entriesOf(folder: string): AsyncGenerator<Dirent> {
