@@ -5,6 +5,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -19,6 +20,8 @@ run(join(root, 'node_modules/typescript/bin/tsc'), '-p', join(folder, 'tsconfig.
 
 if (process.env.npm_lifecycle_event !== undefined) stopWithNpm();
 process.setSourceMapsEnabled(true);
+process.env.PORT ??= await freePort(3000);
+process.env.WAREHOUSE_PORT ??= await freePort(3001);
 await import(pathToFileURL(join(folder, 'dist/main.js')).href);
 
 function requestedSample() {
@@ -56,6 +59,18 @@ function stopWithNpm() {
     process.kill(process.pid, 'SIGTERM');
   }, 200);
   watch.unref();
+}
+
+/** `wanted`, or any other port where something listens on that one already. */
+function freePort(wanted) {
+  return new Promise((resolve) => {
+    const server = createServer()
+      .once('error', () => freePort(0).then(resolve))
+      .listen(wanted, '127.0.0.1', () => {
+        const { port } = server.address();
+        server.close(() => resolve(String(port)));
+      });
+  });
 }
 
 function run(...command) {

@@ -13,9 +13,9 @@ export class OrganizationController {
     private readonly cache: CacheService,
   ) {}
 
-  /** One copy for each organization, shared by its users. */
+  /** One copy for each organization, shared by its users. `key` says that it does not depend on who of them asks. */
   @Get()
-  @Cacheable({ name: 'organization', scope: 'org', ttl: '10m', tags: ['figures'] })
+  @Cacheable({ name: 'organization', key: 'page', scope: 'org', ttl: '10m', tags: ['figures'] })
   async show(@CurrentUser() { orgId }: Principal) {
     const [organization, members, orders] = await Promise.all([
       this.database.organization(orgId),
