@@ -2,22 +2,24 @@ import { StorageUnavailableError } from '../../core/errors.js';
 import { Budget } from './budget.js';
 import type { Connection } from './connection.js';
 import { Deadlines, type Deadline } from './deadlines.js';
-import { faultOf } from './faults.js';
+import { Evaluation, type Call } from './evaluation.js';
+import { faultOf, tooSlow } from './faults.js';
 import { sendGuarded } from './guarded-command.js';
 import type { ScopeKeys } from './layout.js';
-import type { Script } from './lua.js';
-
-/** What goes to a script besides its keys. */
-export type Argument = string | number | Buffer;
+import type { Argument, Script } from './lua.js';
 
 /** Every command of one open storage: sent when the server can take it, given up at the deadline, faults explained. */
 export class Commands {
   readonly #deadlines: Deadlines;
+  readonly #evaluation: Evaluation;
   /** Not yet answered; empty when idle. */
   #underWay = 0;
 
   constructor(readonly connection: Connection) {
     this.#deadlines = new Deadlines(connection.options.timeoutMs);
+    this.#evaluation = new Evaluation(connection, this.#deadlines, (bucket, start) =>
+      this.send(bucket, start),
+    );
   }
 
   get underWay(): number {
@@ -37,8 +39,7 @@ export class Commands {
     args: readonly Argument[],
     budget?: Budget,
   ): Promise<unknown> {
-    const all = [keys.length, ...keys, scope.scriptBase, ...args];
-    return this.#script(script, scope, all, 'utf8', budget);
+    return this.#script(script, scope, [...keys, scope.scriptBase, ...args], 'utf8', keys, budget);
   }
 
   /** As {@link run}, with text replies as bytes. */
@@ -49,8 +50,7 @@ export class Commands {
     args: readonly Argument[],
     budget?: Budget,
   ): Promise<unknown> {
-    const all = [keys.length, ...keys, scope.scriptBase, ...args];
-    return this.#script(script, scope, all, null, budget);
+    return this.#script(script, scope, [...keys, scope.scriptBase, ...args], null, keys, budget);
   }
 
   /** The values of keys in one slot (on a single server, of any keys). Sent at once. */
@@ -96,57 +96,21 @@ export class Commands {
 
   /** A script over keys of one slot (on a single server, of any), sent at once: its arguments are a batch already. */
   runBatch(script: Script, bucket: number, args: readonly Argument[]): Promise<unknown> {
-    return this.send(bucket, (deadline) =>
-      this.#evaluateAtOnce('evalsha', [script.sha, ...args], 'utf8', deadline).catch(
-        (error: unknown) => {
-          if (deadline.isOver || !startsWith(error, 'NOSCRIPT')) throw error;
-          return this.#evaluateAtOnce('eval', [script.text, ...args], 'utf8', deadline);
-        },
-      ),
-    );
+    const call: Call = { script, bucket, args, replies: 'utf8', atOnce: true };
+    return this.send(bucket, (deadline) => this.#evaluation.run(call, deadline));
   }
 
   #script(
     script: Script,
-    scope: ScopeKeys,
-    args: readonly Argument[],
+    { bucket }: ScopeKeys,
+    all: readonly Argument[],
     replies: 'utf8' | null,
+    keys: readonly string[],
     budget: Budget | undefined,
   ): Promise<unknown> {
-    const evaluate = (deadline: Deadline): Promise<unknown> =>
-      this.#evaluate('evalsha', [script.sha, ...args], replies, deadline).catch(
-        (error: unknown) => {
-          if (deadline.isOver || !startsWith(error, 'NOSCRIPT')) throw error;
-          return this.#evaluate('eval', [script.text, ...args], replies, deadline);
-        },
-      );
-    return this.send(scope.bucket, evaluate, budget);
-  }
-
-  #evaluate(
-    name: 'eval' | 'evalsha',
-    args: readonly Argument[],
-    replies: 'utf8' | null,
-    deadline: Deadline,
-  ): Promise<unknown> {
-    const { client, isCluster, isOwned } = this.connection;
-    // Automatic pipelining would choose the server by the first argument, which here is no key. A client that is not
-    // ours may have a queue for when it is not connected, out of which nothing must come late.
-    if (isCluster || !isOwned) return this.#evaluateAtOnce(name, args, replies, deadline);
-    const send = client as unknown as Record<
-      string,
-      (...args: readonly Argument[]) => Promise<unknown>
-    >;
-    return replies === null ? send[`${name}Buffer`]!(...args) : send[name]!(...args);
-  }
-
-  #evaluateAtOnce(
-    name: 'eval' | 'evalsha',
-    args: readonly Argument[],
-    replies: 'utf8' | null,
-    deadline: Deadline,
-  ): Promise<unknown> {
-    return sendGuarded(this.connection.client, name, args as string[], replies, deadline);
+    const args = [keys.length, ...all];
+    const call: Call = { script, bucket, args, replies, atOnce: false };
+    return this.send(bucket, (deadline) => this.#evaluation.run(call, deadline), budget);
   }
 
   #withDeadline<T>(
@@ -192,14 +156,4 @@ function asList(answer: unknown): (Buffer | null)[] {
   throw new StorageUnavailableError(
     'Redis answered MGET with something that is no list: bytes were lost on the way. Look at what is between the application and the server.',
   );
-}
-
-function tooSlow(timeoutMs: number): StorageUnavailableError {
-  return new StorageUnavailableError(
-    `Redis did not answer within ${timeoutMs} ms. It may be overloaded, paused or unreachable; "timeout" of redisStorage sets the limit.`,
-  );
-}
-
-function startsWith(error: unknown, word: string): boolean {
-  return error instanceof Error && error.message.startsWith(word);
 }

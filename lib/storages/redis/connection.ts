@@ -38,7 +38,9 @@ export class Connection {
   #isStarting = true;
   /** Why the latest attempt to connect failed; of a client that was handed in, its owner hears. */
   #trouble: unknown;
-  #tags: readonly string[] | undefined;
+  /** By bucket. */
+  #slots: readonly number[] | undefined;
+  #generation = 0;
 
   private constructor(
     readonly client: Client,
@@ -47,7 +49,7 @@ export class Connection {
     this.isOwned = options.source.client === undefined;
     this.isCluster = client.isCluster;
     this.leaseEnds = new LeaseEnds(options, client.options.keyPrefix ?? '', this.#tell);
-    client.on('ready', this.#settle).on('close', this.#settle);
+    client.on('ready', this.#settle).on('ready', this.#renew).on('close', this.#settle);
     if (this.isOwned) this.#watch();
   }
 
@@ -62,6 +64,19 @@ export class Connection {
   get isUsable(): boolean {
     const { status } = this.client;
     return status === 'ready' || status === 'wait';
+  }
+
+  /** How often it has been ready: who answers may be another server each time. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** `host:port` of the server that the bucket's slot is on, as far as the client knows; `''` where there is only one. */
+  serverOf(bucket: number): string {
+    if (this.client instanceof Redis) return '';
+    this.#slots ??= bucketTags().map(slotOf);
+    const [master = ''] = this.client.slots[this.#slots[bucket]!] ?? [];
+    return master;
   }
 
   /** Resolves once the first attempt to connect has ended, either way. */
@@ -83,12 +98,12 @@ export class Connection {
   }
 
   noteSuccess(bucket: number): void {
-    if (this.#timeouts.size > 0) this.#timeouts.delete(this.#masterOf(bucket));
+    if (this.#timeouts.size > 0) this.#timeouts.delete(this.serverOf(bucket));
   }
 
   /** After lost bytes a client may wait for ever on a connection that looks healthy: several time-outs in a row end it. */
   noteTimeout(bucket: number): void {
-    const master = this.#masterOf(bucket);
+    const master = this.serverOf(bucket);
     const count = (this.#timeouts.get(master) ?? 0) + 1;
     this.#timeouts.set(master, count);
     if (!this.isOwned || count < this.options.reconnectAfterTimeouts) return;
@@ -99,7 +114,8 @@ export class Connection {
 
   /** Closes what was opened here; leaves a client alone that was handed in. */
   async close(): Promise<void> {
-    this.client.off('ready', this.#settle).off('close', this.#settle);
+    const { client } = this;
+    client.off('ready', this.#settle).off('ready', this.#renew).off('close', this.#settle);
     this.#settle();
     this.leaseEnds.close();
     if (!this.isOwned) return;
@@ -130,6 +146,8 @@ export class Connection {
     for (const resolve of waiting) resolve();
   };
 
+  readonly #renew = (): void => void this.#generation++;
+
   #watch(): void {
     const { client } = this;
     client.on('ready', () => (this.#trouble = undefined));
@@ -144,14 +162,6 @@ export class Connection {
 
   #servers(): Redis[] {
     return this.client instanceof Redis ? [this.client] : this.client.nodes('all');
-  }
-
-  /** `host:port` of the server that the bucket's slot is on, as far as the client knows; `''` where there is only one. */
-  #masterOf(bucket: number): string {
-    if (this.client instanceof Redis) return '';
-    this.#tags ??= bucketTags();
-    const [master = ''] = this.client.slots[slotOf(this.#tags[bucket]!)] ?? [];
-    return master;
   }
 
   #serverAt(master: string): Redis | undefined {

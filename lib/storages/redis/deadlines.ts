@@ -1,6 +1,8 @@
 /** Something with a deadline. Set `isOver` when it has ended. */
 export interface Deadline {
   isOver: boolean;
+  /** When it ends, on the scale of {@link Deadlines.now}; later after a pause of this process, see {@link Deadlines.effective}. */
+  readonly at: number;
 }
 
 /** A timer that fires later than this by so much tells of a pause of the process. */
@@ -8,7 +10,6 @@ const LATE_MS = 20;
 const GRACE_MS = 50;
 
 interface Pending extends Deadline {
-  readonly at: number;
   readonly expire: () => void;
 }
 

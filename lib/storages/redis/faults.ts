@@ -60,3 +60,15 @@ function withoutCommand(error: unknown, text: string): Error {
 function shortened(text: string): string {
   return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 }
+
+/** Whether it is the server's answer that begins with this word. */
+export function startsWith(error: unknown, word: string): boolean {
+  return error instanceof Error && error.message.startsWith(word);
+}
+
+/** For what was given up at its deadline. */
+export function tooSlow(timeoutMs: number): StorageUnavailableError {
+  return new StorageUnavailableError(
+    `Redis did not answer within ${timeoutMs} ms. It may be overloaded, paused or unreachable; "timeout" of redisStorage sets the limit.`,
+  );
+}

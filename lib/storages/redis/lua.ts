@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
 
+/** What goes to a script besides its keys. */
+export type Argument = string | number | Buffer;
+
 /** A Lua script: static text; whatever varies travels in KEYS and ARGV. */
 export interface Script {
   readonly text: string;
   readonly sha: string;
+  /** Its last argument is until when the server may carry it out. */
+  readonly isTimed: boolean;
 }
 
 /**
@@ -167,7 +172,22 @@ local function listTags(epoch, fence, tags, score, name, life)
 end
 `;
 
+/** Does nothing, and says the time, when it comes after its limit (`''`: it has none). */
+const TIMED = `
+if ARGV[#ARGV] ~= '' then
+  local now = redis.pcall('TIME')
+  if not now.err and now[1] * 1000 + now[2] / 1000 > tonumber(ARGV[#ARGV]) then
+    return redis.error_reply('LATE ' .. now[1] .. ' ' .. now[2])
+  end
+end
+`;
+
 /** Its digest is what travels, once the server knows the text. */
 export function script(text: string): Script {
-  return { text, sha: createHash('sha1').update(text).digest('hex') };
+  return { text, sha: createHash('sha1').update(text).digest('hex'), isTimed: false };
+}
+
+/** A script that must not be carried out once its caller has given up: the last argument is added where it is sent. */
+export function timedScript(text: string): Script {
+  return { ...script(TIMED + text), isTimed: true };
 }

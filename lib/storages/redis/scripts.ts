@@ -1,10 +1,10 @@
-import { ENSURE, JUDGE, LIST, NOTIFY, RECORD, script } from './lua.js';
+import { ENSURE, JUDGE, LIST, NOTIFY, RECORD, script, timedScript } from './lua.js';
 
 /**
  * ARGV: base, name, mode, expected, score, life (0: forever), fresh token and stamp, tags, envelope. Mode `s` stores under
  * the lease `expected`; mode `c` while what was observed is still `expected`. Answers 1, or 0 when refused.
  */
-export const WRITE = script(`${RECORD}${NOTIFY}${JUDGE}${ENSURE}${LIST}
+export const WRITE = timedScript(`${RECORD}${NOTIFY}${JUDGE}${ENSURE}${LIST}
 local name, mode, expected, token, tags = ARGV[2], ARGV[3], ARGV[4], ARGV[7], ARGV[8]
 local score, life = ARGV[5], tonumber(ARGV[6])
 local keys, nodes = nodesFrom(3)
@@ -36,9 +36,9 @@ return 1
  * ARGV: fresh token, now if it is time to sweep, the entries as `PackedEntries` packs them, then for each group its base
  * and how many nodes. Answers how many entries it wrote; if one went wrong, a list of what did, empty for the others.
  */
-export const WRITE_MANY = script(`${RECORD.replace('ARGV[1]', "''")}${NOTIFY}${ENSURE}${LIST}
+export const WRITE_MANY = timedScript(`${RECORD.replace('ARGV[1]', "''")}${NOTIFY}${ENSURE}${LIST}
 local token, packed, size, byte, node, ask, groups = ARGV[1], ARGV[3], #ARGV[3], 1, 0, {}, {}
-for arg = 4, #ARGV, 2 do
+for arg = 4, #ARGV - 1, 2 do
   local depth, keys = tonumber(ARGV[arg + 1]), {}
   for at = 1, depth do
     keys[at] = KEYS[node + at]
@@ -136,7 +136,7 @@ return 0
 `);
 
 /** ARGV: base, name, stamp, score, life, head. New times for the entry with that stamp; 0 when it is not there any more. */
-export const RENEW_ENTRY = script(`${RECORD}${JUDGE}${LIST}
+export const RENEW_ENTRY = timedScript(`${RECORD}${JUDGE}${LIST}
 local extra, _, n = extraOf(KEYS[1])
 if not extra or string.match(extra, '|([^|]*)|[^|]*$') ~= ARGV[3] then return 0 end
 local keys, nodes = nodesFrom(3)

@@ -1,5 +1,6 @@
 import { StorageUnavailableError } from '../../core/errors.js';
-import type { Argument, Commands } from './commands.js';
+import type { Commands } from './commands.js';
+import type { Argument } from './lua.js';
 import { faultOf } from './faults.js';
 import type { Place, ScopeKeys } from './layout.js';
 import { PackedEntries, type EntryHead, type Seal } from './packed-entries.js';
