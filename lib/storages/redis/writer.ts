@@ -112,7 +112,7 @@ export class Writer {
     budget = this.commands.budget(),
   ): Promise<ChangeResult> {
     let attempt = 0;
-    do {
+    for (; attempt === 0 || budget.leftMs > 0; attempt++) {
       const sight = await this.reader.look(place, attempt > 0 ? budget : undefined);
       const found = await this.reader.judge(place, sight);
       const current =
@@ -123,8 +123,8 @@ export class Writer {
       const remains = result.ttl === 'remaining' ? current : undefined;
       const condition = { mode: 'c', expected: asObserved(sight) } as const;
       if (await this.write(place, result.write, condition, remains, budget)) return result;
-      await this.#backOff(attempt++);
-    } while (budget.leftMs > 0);
+      await this.#backOff(attempt);
+    }
     throw new StorageUnavailableError(
       `Redis: ${attempt} other writers were faster on ${place.at.key} in scope ${place.at.scope}, and then the time was over. Spread the writes over several keys.`,
     );
