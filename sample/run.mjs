@@ -65,7 +65,7 @@ function stopWithNpm() {
 function freePort(wanted) {
   return new Promise((resolve) => {
     const server = createServer()
-      .once('error', () => freePort(0).then(resolve))
+      .once('error', () => resolve(freePort(0)))
       .listen(wanted, '127.0.0.1', () => {
         const { port } = server.address();
         server.close(() => resolve(String(port)));

@@ -92,6 +92,8 @@ const place = fc.record({ scope: fc.constantFrom(...SCOPES), key: fc.constantFro
 const ttl = fc.constantFrom(0, 0.001, 1, 2, 60, 'forever' as const);
 const msOf = (one: number | 'forever') => (one === 'forever' ? Infinity : one * 1_000);
 const tags = fc.subarray(['t', 'u', '*']);
+/** How long values still serve where they are asked for: for all that follows here, they are gone at the end of their TTL. */
+const grace = fc.constantFrom(0, 0.5, 60, 'forever' as const);
 const step = <T>(
   arbitrary: fc.Arbitrary<T>,
   name: string,
@@ -104,10 +106,11 @@ const step = <T>(
 
 const steps = (canIdle: boolean): fc.Arbitrary<Step>[] => [
   step(
-    fc.record({ at: place, value: fc.integer(), ttl, sliding: fc.boolean(), tags }),
+    fc.record({ at: place, value: fc.integer(), ttl, grace, sliding: fc.boolean(), tags }),
     'set',
-    async ({ at: { scope, key }, value, ttl: life, sliding, tags: names }, cache, model) => {
-      await cache.set(key, value, { scope, ttl: life, sliding, tags: names });
+    async ({ at, value, ttl: life, grace: more, sliding, tags: names }, cache, model) => {
+      const { scope, key } = at;
+      await cache.set(key, value, { scope, ttl: life, grace: more, sliding, tags: names });
       if (life === 0) model.take((one) => one.scope === scope && one.key === key);
       else model.write(scope, key, { value, ttlMs: msOf(life), sliding, tags: names });
     },
@@ -156,6 +159,23 @@ const steps = (canIdle: boolean): fc.Arbitrary<Step>[] => [
         (one) => isWithin(one.scope, scope) && one.kept.tags.some((tag) => names.includes(tag)),
       );
       expect(await cache.evictTags(names, { scope })).toBe(taken);
+    },
+  ),
+  step(
+    fc.record({ scope: fc.constantFrom(...SCOPES), tags: fc.option(tags) }),
+    'expire',
+    async ({ scope, tags: names }, cache, model) => {
+      const expired = names
+        ? await cache.expireTags(names, { scope })
+        : await cache.expireScope(scope);
+      let live = 0;
+      for (const one of model.entries.values()) {
+        if (!isWithin(one.scope, scope) || model.now >= one.kept.until) continue;
+        if (names && !one.kept.tags.some((tag) => names.includes(tag))) continue;
+        one.kept.until = model.now;
+        live++;
+      }
+      expect(expired).toBe(live);
     },
   ),
   step(fc.constant(null), 'clear', async (_, cache, model) => {

@@ -7,8 +7,8 @@ export interface ExpirySlot {
 }
 
 /**
- * Records by the time they must be gone: a binary heap. Removed and renewed records stay in it until their old time
- * comes, or until they are more than half of it; so `add` is all that a write pays, O(1) on average.
+ * Records by the time at which they become stale or must be gone: a binary heap. Removed and renewed records stay in it
+ * until their old time comes, or until they are more than half of it; so `add` is all that a write pays, O(1) on average.
  */
 export class ExpiryQueue {
   #heap: ExpirySlot[] = [];
@@ -23,14 +23,14 @@ export class ExpiryQueue {
    * and is put back when its old time comes, so renewing costs nothing.
    */
   add(record: MemoryRecord): void {
-    if (
-      record.staleUntil === Infinity ||
-      (record.queuedFor !== undefined && record.staleUntil >= record.queuedFor)
-    )
-      return;
-    record.queuedFor = record.staleUntil;
-    record.slot = { due: record.staleUntil, record };
+    const due = record.nextEnd;
+    if (due === Infinity || (record.queuedFor !== undefined && due >= record.queuedFor)) return;
+    const isMoved = record.queuedFor !== undefined;
+    record.queuedFor = due;
+    record.slot = { due, record };
     this.#push(record.slot);
+    // Its old slot stays behind.
+    if (isMoved) this.noteGoneAtOnce(1);
   }
 
   /** `next` takes the place of `gone`, which has left the cache, without the queue growing. */
@@ -40,8 +40,8 @@ export class ExpiryQueue {
       slot &&
       slot.record === gone &&
       next.queuedFor === undefined &&
-      slot.due <= next.staleUntil &&
-      next.staleUntil !== Infinity
+      slot.due <= next.nextEnd &&
+      next.nextEnd !== Infinity
     ) {
       slot.record = next;
       next.slot = slot;
@@ -63,15 +63,16 @@ export class ExpiryQueue {
     if (this.#gone > 64 && this.#gone > this.#heap.length / 2) this.#compact();
   }
 
-  /** Takes the next record that is due, or `undefined`. Renewed ones are put back for later. */
+  /** Takes the next record that is due out, or `undefined`. Renewed ones are put back for later. */
   takeDue(now: number): MemoryRecord | undefined {
     for (let first = this.#heap[0]; first && first.due <= now; first = this.#heap[0]) {
       this.#pop();
-      if (first.record.isGone) this.#gone = Math.max(0, this.#gone - 1);
-      else if (first.record.staleUntil <= now) return first.record;
+      const { record } = first;
+      if (isLeft(first)) this.#gone = Math.max(0, this.#gone - 1);
       else {
-        first.record.queuedFor = undefined;
-        this.add(first.record);
+        record.queuedFor = undefined;
+        if (record.nextEnd <= now) return record;
+        this.add(record);
       }
     }
     return undefined;
@@ -82,9 +83,9 @@ export class ExpiryQueue {
     this.#gone = 0;
   }
 
-  /** Drops records that are gone. O(n log n) of those that stay. */
+  /** Drops what nobody waits for. O(n log n) of what stays. */
   #compact(): void {
-    const kept = this.#heap.filter(({ record }) => !record.isGone);
+    const kept = this.#heap.filter((slot) => !isLeft(slot));
     this.#heap = [];
     this.#gone = 0;
     // Sorted input makes every push O(1).
@@ -120,4 +121,9 @@ export class ExpiryQueue {
     }
     heap[at] = last;
   }
+}
+
+/** Whether its record is gone, or queued elsewhere. */
+function isLeft(slot: ExpirySlot): boolean {
+  return slot.record.isGone || slot.record.slot !== slot;
 }

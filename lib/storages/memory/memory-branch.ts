@@ -12,6 +12,8 @@ export class MemoryBranch {
   tagged: Map<string, Set<MemoryRecord>> | undefined;
   /** Records in the whole subtree, expired ones included until they are swept. */
   count = 0;
+  /** How many of them are stale: past their TTL, within their grace. */
+  stale = 0;
 
   constructor(
     readonly path: ScopePath,
@@ -34,9 +36,10 @@ export class MemoryBranch {
 
   /** Takes the whole subtree out of the tree above; says how many records that were. The records themselves stay as they are. */
   cut(): number {
-    const { count } = this;
+    const { count, stale } = this;
     for (let above = this.parent; above; above = above.parent) {
       above.count -= count;
+      above.stale -= stale;
       for (const [tag, records] of this.tagged ?? [])
         for (const record of records) above.#untag(tag, record);
       if (above.count === 0) above.#leave();
@@ -86,6 +89,7 @@ export class MemoryBranch {
   /** Puts `next` where `old` was, in one step. */
   replace(old: MemoryRecord, next: MemoryRecord): void {
     this.records.set(next.key, next);
+    if (old.isStale) this.#countStale(-1);
     if (old.tags.length === 0 && next.tags.length === 0) return;
     for (let branch: MemoryBranch | undefined = this; branch; branch = branch.parent) {
       for (const tag of old.tags) branch.#untag(tag, old);
@@ -93,8 +97,15 @@ export class MemoryBranch {
     }
   }
 
+  /** To be called once, when a record's TTL is over and its grace is not. */
+  becameStale(record: MemoryRecord): void {
+    record.isStale = true;
+    this.#countStale(1);
+  }
+
   remove(record: MemoryRecord): void {
     this.records.delete(record.key);
+    if (record.isStale) this.#countStale(-1);
     for (let branch: MemoryBranch | undefined = this; branch; branch = branch.parent) {
       branch.count--;
       for (const tag of record.tags) branch.#untag(tag, record);
@@ -107,6 +118,11 @@ export class MemoryBranch {
     yield* this.records.values();
     for (const siblings of this.children.values())
       for (const child of siblings.values()) yield* child.walk();
+  }
+
+  #countStale(by: number): void {
+    for (let branch: MemoryBranch | undefined = this; branch; branch = branch.parent)
+      branch.stale += by;
   }
 
   #tag(tag: string): Set<MemoryRecord> {

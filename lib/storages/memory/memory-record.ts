@@ -29,6 +29,8 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
   readonly bytes: number;
   /** Gone from its branch; the expiry queue may still hold it. */
   isGone = false;
+  /** Counted as stale where it lies: past its TTL, within its grace. A stale record never becomes fresh again. */
+  isStale = false;
   /** When the expiry queue will look at it; `undefined` while it is not in there. */
   queuedFor: number | undefined = undefined;
   slot: ExpirySlot | undefined;
@@ -58,6 +60,11 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
     const end = now + (entry.remainingMs ?? entry.ttlMs);
     this.freshUntil = earlier(end, latestEnd);
     this.staleUntil = earlier(end + entry.graceMs, latestEnd);
+  }
+
+  /** When the expiry queue has to look at it: at the end of its TTL, then at the end of its grace. */
+  get nextEnd(): number {
+    return this.isStale ? this.staleUntil : Math.min(this.freshUntil, this.staleUntil);
   }
 
   /** Ends when `other` does: for a new value under an old expiry. */

@@ -177,7 +177,7 @@ export class MemoryStore implements OpenStorage {
   }
 
   removeExpired(): Awaitable<number> {
-    return this.#settled(this.#table.sweep(Infinity));
+    return this.#settled(this.#table.sweep(Infinity).removed);
   }
 
   removeIdle(scope: ScopePath, idleMs: number): Awaitable<number> {

@@ -10,12 +10,16 @@ import type { MemoryLimits } from './memory-storage.js';
 /** Expired entries that one turn of the sweep reclaims, so that it never holds the event loop for long. */
 const SWEEP_BATCH = 10_000;
 
+interface Swept {
+  readonly removed: number;
+  /** Nothing more is due. */
+  readonly isDone: boolean;
+}
+
 /** Where records are: the tree of scopes, their order of use, and their order of expiry, always changed together. */
 export class MemoryTable {
   #root = MemoryBranch.root();
   #bytes = 0;
-  /** Records that have a grace, which makes counting live ones a walk. */
-  #graced = 0;
   readonly #recency = new RecencyList<MemoryRecord>();
   readonly #expiry = new ExpiryQueue();
   #stopSweep: (() => void) | undefined;
@@ -72,7 +76,6 @@ export class MemoryTable {
     record.scope = branch.path;
     record.link = this.#recency.add(record);
     this.#bytes += record.bytes;
-    if (record.graceMs > 0) this.#graced++;
     if (replaced) this.#takeOver(replaced, record, branch);
     else {
       branch.add(record);
@@ -127,29 +130,29 @@ export class MemoryTable {
     return live;
   }
 
-  /** Live records in the subtree. O(1) amortised, unless entries with grace are about. */
+  /** Live records in the subtree. O(1) amortised: whatever is over is taken out or counted as stale first, once. */
   count(scope: ScopePath): number {
-    if (this.#graced > 0) {
-      const now = this.host.clock.monotonic();
-      let live = 0;
-      for (const record of this.in(scope)) if (now < record.freshUntil) live++;
-      return live;
-    }
     this.sweep(Infinity);
-    return this.#root.find(scope)?.count ?? 0;
+    const branch = this.#root.find(scope);
+    return branch ? branch.count - branch.stale : 0;
   }
 
-  /** Removes what has expired, at most `batch` of it; says how much. */
-  sweep(batch: number): number {
+  /** Removes what has expired and counts what has become stale, at most `batch` of them. */
+  sweep(batch: number): Swept {
     const now = this.host.clock.monotonic();
     let removed = 0;
-    while (removed < batch) {
+    for (let looked = 0; looked < batch; looked++) {
       const record = this.#expiry.takeDue(now);
-      if (!record) break;
-      this.drop(record, 'expired');
-      removed++;
+      if (!record) return { removed, isDone: true };
+      if (now >= record.staleUntil) {
+        this.drop(record, 'expired');
+        removed++;
+      } else {
+        record.branch!.becameStale(record);
+        this.#expiry.add(record);
+      }
     }
-    return removed;
+    return { removed, isDone: false };
   }
 
   /** Forgets everything without telling about each record; says how many were live. */
@@ -157,7 +160,7 @@ export class MemoryTable {
     const live = this.count(this.#root.path);
     for (const record of this.#root.walk()) record.isGone = true;
     this.#root = MemoryBranch.root();
-    this.#bytes = this.#graced = 0;
+    this.#bytes = 0;
     this.#recency.clear();
     this.#expiry.clear();
     this.#disarmSweep();
@@ -180,7 +183,6 @@ export class MemoryTable {
     record.isGone = true;
     this.#recency.remove(record.link!);
     this.#bytes -= record.bytes;
-    if (record.graceMs > 0) this.#graced--;
   }
 
   /**
@@ -213,9 +215,9 @@ export class MemoryTable {
 
   #sweepTurn(): void {
     this.#stopSweep = undefined;
-    const removed = this.sweep(SWEEP_BATCH);
+    const { isDone } = this.sweep(SWEEP_BATCH);
     if (this.size === 0) return;
-    if (removed < SWEEP_BATCH) this.#armSweep();
+    if (isDone) this.#armSweep();
     else this.#stopSweep = this.host.clock.after(1, () => this.#sweepTurn());
   }
 

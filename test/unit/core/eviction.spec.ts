@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import type { Cache } from '../../../lib/core/cache.js';
 import type { EvictionRule, RuleEffect } from '../../../lib/core/eviction/eviction-rule.js';
 import { lru } from '../../../lib/core/eviction/lru.js';
@@ -8,6 +8,7 @@ import { createTestCache } from '../../../lib/testing/create-test-cache.js';
 import { deferred } from '../../../lib/testing/deferred.js';
 import { ManualClock } from '../../../lib/testing/manual-clock.js';
 import { RecordingListener } from '../../../lib/testing/recording-listener.js';
+import { MemoryBranch } from '../../../lib/storages/memory/memory-branch.js';
 import {
   memoryStorage,
   type MemoryStorageOptions,
@@ -417,5 +418,44 @@ describe('the cost of an eviction on the memory storage', () => {
     clock.advance(100_000);
     expect(await cache.size()).toBe(0);
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('counting on the memory storage', () => {
+  const graced = { ttl: 1, grace: 10 };
+
+  it('leaves stale entries out, whichever way they go then', async () => {
+    const { cache, clock } = setUp([]);
+    const user = { org: 'o', user: 1 };
+    const fill = async () => {
+      for (const key of ['a', 'b', 'c']) await cache.set(key, 1, { ...graced, scope: user });
+      await cache.set('stays', 1, { scope: { org: 'o' } });
+    };
+    const leave: Record<string, () => Promise<unknown>> = {
+      replaced: () =>
+        cache.set('a', 2, { scope: user }).then(() => cache.delete('a', { scope: user })),
+      deleted: () => cache.deleteMany(['a', 'b', 'c'], { scope: user }),
+      evicted: () => cache.evictScope(user),
+      expired: async () => clock.advance(10_000),
+    };
+    for (const [how, go] of Object.entries(leave)) {
+      await fill();
+      clock.advance(1_000);
+      expect([how, await cache.size({ scope: 'global' })]).toEqual([how, 1]);
+      await go();
+      expect([how, await cache.size({ scope: 'global' })]).toEqual([how, 1]);
+      expect([how, await cache.size({ scope: user })]).toEqual([how, 0]);
+    }
+  });
+
+  it('looks at each entry once, not at each count, also where entries have a grace', async () => {
+    const { cache, clock } = setUp([]);
+    for (let at = 0; at < 1_000; at++) await cache.set(`k${at}`, at, graced);
+    const walks = jest.spyOn(MemoryBranch.prototype, 'walk');
+    expect(await cache.size()).toBe(1_000);
+    clock.advance(1_000);
+    expect(await cache.size()).toBe(0);
+    expect(walks).not.toHaveBeenCalled();
+    walks.mockRestore();
   });
 });
