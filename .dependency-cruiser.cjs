@@ -13,7 +13,7 @@ const NPM_PACKAGE = '(?:^|/)node_modules/(?!@types/)';
 
 /** What core's values, and then its ports, are made of; whoever is not listed here stands above them. */
 const VALUES =
-  '^lib/core/(?:cache-key|scope|entry|lookup|duration|errors|known-options|limits)\\.ts$';
+  '^lib/core/(?:cache-key|scope|scope-tree|scope-refusals|entry|lookup|duration|errors|known-options|limits)\\.ts$';
 const PORTS =
   '^lib/core/(?:storage|bus|clock|cache-listener|value/serializer|eviction/eviction-rule)\\.ts$';
 

@@ -69,7 +69,8 @@ export type {
   ScopeResolver,
   ScopeSelector,
 } from './core/scope.js';
-export { ScopePath, ScopeTree } from './core/scope.js';
+export { ScopePath } from './core/scope.js';
+export { ScopeTree } from './core/scope-tree.js';
 export type { RequestContext } from './nest/request-context.js';
 export { CacheScopeInterceptor } from './nest/cache-scope.interceptor.js';
 

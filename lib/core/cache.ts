@@ -33,13 +33,13 @@ import { MISS, type Lookup } from './lookup.js';
 import { resolveOptions, type ResolvedOptions } from './options.js';
 import { openStorage } from './open-storage.js';
 import { ScopedCache } from './scoped-cache.js';
+import type { ScopeTree } from './scope-tree.js';
 import {
   GLOBAL_SCOPE,
   type ScopeContext,
   type ScopeIds,
   type ScopePath,
   type ScopeSelector,
-  type ScopeTree,
 } from './scope.js';
 import type {
   CacheStorage,

@@ -4,7 +4,7 @@ import { describe, InvalidOptionsError } from './errors.js';
 import type { EvictionRule } from './eviction/eviction-rule.js';
 import { defaultSettings, type LoadSettings } from './load-settings.js';
 import { byteLengthExceeds } from './limits.js';
-import { ScopeTree } from './scope.js';
+import { ScopeTree } from './scope-tree.js';
 import type { CacheListener } from './cache-listener.js';
 import type { CacheStorage } from './storage.js';
 import { ClassCodecs } from './value/class-codecs.js';

@@ -13,7 +13,8 @@ import type { Clock } from './clock.js';
 import type { Duration } from './duration.js';
 import type { EvictionRule } from './eviction/eviction-rule.js';
 import type { NewEntry, StoredEntry } from './entry.js';
-import type { ScopePath, ScopeTree } from './scope.js';
+import type { ScopeTree } from './scope-tree.js';
+import type { ScopePath } from './scope.js';
 import type { Serializer } from './value/serializer.js';
 
 /** A value now, or a promise of it. A storage that answers at once makes a hit cost no promise. */

@@ -5,7 +5,8 @@ import type {
   RuleEffect,
   RuleEntry,
 } from '../core/eviction/eviction-rule.js';
-import { ScopeTree, type ScopePath } from '../core/scope.js';
+import { ScopeTree } from '../core/scope-tree.js';
+import type { ScopePath } from '../core/scope.js';
 import { assert, assertEqual } from './assertions.js';
 import { ManualClock } from './manual-clock.js';
 import { clauseDeclarer, type ContractOptions } from './runner.js';

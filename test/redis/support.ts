@@ -2,12 +2,8 @@ import { nodePlatform } from '../../lib/platform/node-platform.js';
 import type { CacheFault } from '../../lib/core/cache-listener.js';
 import type { NewEntry } from '../../lib/core/entry.js';
 import { ClassCodecs } from '../../lib/core/value/class-codecs.js';
-import {
-  GLOBAL_SCOPE,
-  ScopeTree,
-  type ScopePath,
-  type ScopeSelector,
-} from '../../lib/core/scope.js';
+import { ScopeTree } from '../../lib/core/scope-tree.js';
+import { GLOBAL_SCOPE, type ScopePath, type ScopeSelector } from '../../lib/core/scope.js';
 import type { EntryAddress, StorageHost } from '../../lib/core/storage.js';
 import { richSerializer } from '../../lib/core/value/serializer.js';
 

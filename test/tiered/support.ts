@@ -5,7 +5,8 @@ import type { CacheFault } from '../../lib/core/cache-listener.js';
 import type { CacheOptions } from '../../lib/core/cache-options.js';
 import { StorageUnavailableError } from '../../lib/core/errors.js';
 import type { NewEntry, StoredEntry } from '../../lib/core/entry.js';
-import type { ScopePath, ScopeTree } from '../../lib/core/scope.js';
+import type { ScopeTree } from '../../lib/core/scope-tree.js';
+import type { ScopePath } from '../../lib/core/scope.js';
 import type {
   Awaitable,
   Change,

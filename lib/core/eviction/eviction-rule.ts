@@ -1,5 +1,6 @@
 import type { RemovalReason } from '../entry.js';
-import type { ScopePath, ScopeTree } from '../scope.js';
+import type { ScopeTree } from '../scope-tree.js';
+import type { ScopePath } from '../scope.js';
 import type { Clock } from '../clock.js';
 
 /** An entry as rules see it. One object for the whole life of an entry, so it may be a Map key. */

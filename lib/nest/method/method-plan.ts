@@ -1,7 +1,7 @@
 import type { PreparedHits } from '../../core/cache-reader.js';
 import type { LoadOptions } from '../../core/cache-options.js';
 import { InvalidOptionsError } from '../../core/errors.js';
-import type { ScopeTree } from '../../core/scope.js';
+import type { ScopeTree } from '../../core/scope-tree.js';
 import type { CacheRegistry } from '../cache-registry.js';
 import type { CacheService } from '../cache.service.js';
 import { configOf } from '../decorators/cache-config.js';

@@ -1,5 +1,6 @@
 import { MissingScopeError } from '../../core/errors.js';
-import type { ScopeContext, ScopeSelector, ScopeTree } from '../../core/scope.js';
+import type { ScopeTree } from '../../core/scope-tree.js';
+import type { ScopeContext, ScopeSelector } from '../../core/scope.js';
 import type { CallContext, MethodCall } from './call-context.js';
 import type { Planned } from './method-plan.js';
 import type { OperationOptions } from './operation-options.js';

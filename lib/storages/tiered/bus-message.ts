@@ -1,4 +1,5 @@
-import type { ScopePath, ScopeTree } from '../../core/scope.js';
+import type { ScopeTree } from '../../core/scope-tree.js';
+import type { ScopePath } from '../../core/scope.js';
 import type { EntryAddress } from '../../core/storage.js';
 
 /** What happened to the far tier. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { ScopeTree, type ScopeContext, type ScopeIds } from '../../../lib/core/scope.js';
+import { ScopeTree } from '../../../lib/core/scope-tree.js';
+import type { ScopeContext, ScopeIds } from '../../../lib/core/scope.js';
 import { createTestCache } from '../../../lib/testing/create-test-cache.js';
 
 const pathIn = (tree: ScopeTree, ids: ScopeIds) => tree.pathOf(ids, undefined).id;
