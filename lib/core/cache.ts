@@ -49,10 +49,9 @@ import type {
   RestoreReport,
   SnapshotControl,
 } from './storage.js';
+import { classNamedBy } from './value/class-codecs.js';
 import { valuePolicy, type ValuePolicy } from './value/value-policy.js';
 import type { WriteFence } from './write-fences.js';
-
-type TypeThunk = () => (abstract new (...args: never[]) => unknown) | undefined;
 
 /**
  * A scoped cache: encode the key, read, judge, load, store, in this order and nowhere else.
@@ -211,7 +210,7 @@ export class Cache {
    */
   prepareHits(options: LoadOptions): PreparedHits | undefined {
     const { refreshAhead, earlyExpiration, tiers } = loadSettings(this.#options.defaults, options);
-    if (options.type !== undefined) this.#registerType(options.type as TypeThunk);
+    if (options.type !== undefined) this.#registerType(options.type);
     const isPlain = refreshAhead === undefined && earlyExpiration === undefined;
     const answersAtOnce = this.#storage.isLocal === true && this.#storage.leases === undefined;
     return isPlain && answersAtOnce ? { tiers } : undefined;
@@ -541,13 +540,13 @@ export class Cache {
     if (options === undefined) return { scope: GLOBAL_SCOPE, key: encodeKey(key) };
     // Only then: a call that names its scope is not misplaced, and hits are short.
     if (options?.scope === undefined) checkOptions(options);
-    if (options.type !== undefined) this.#registerType(options.type as TypeThunk);
+    if (options.type !== undefined) this.#registerType(options.type);
     return { scope: this.#pathOf(options.scope), key: encodeKey(key) };
   }
 
-  #registerType(type: TypeThunk): void {
-    const named = type();
-    if (named !== undefined) this.#options.codecs.registerType(named as new () => unknown);
+  #registerType(type: unknown): void {
+    const named = classNamedBy(type);
+    if (named !== undefined) this.#options.codecs.registerType(named);
   }
 
   #scopeOf(options: ScopeOption | undefined): ScopePath {

@@ -163,6 +163,25 @@ describe('mistakes in calls', () => {
     expect(await cache.has('k')).toBe(true);
   });
 
+  it.each<[string, unknown, RegExp]>([
+    [
+      'the class itself',
+      User,
+      /^type: expected a function such as \(\) => User, got the class User/,
+    ],
+    ['a name', 'User', /^type: expected a function.*got "User"/],
+    ['a function that names none', () => 5, /^type: expected \(\) => TheClass/],
+  ])('type: %s', async (_, type, message) => {
+    const cache = createTestCache();
+    await expect(cache.set('k', 1, { type } as never)).rejects.toThrow(message);
+    await expect(cache.get('k', { type } as never)).rejects.toThrow(message);
+    const old = function (): typeof User {
+      return User;
+    };
+    await cache.set('k', new User(), { type: old });
+    expect(await cache.get('k')).toBeInstanceOf(User);
+  });
+
   it('a value where a loader belongs', () =>
     expect(createTestCache().getOrSet('k', 5 as any)).rejects.toThrow(
       /getOrSet: the loader: expected a function, got 5/,

@@ -86,3 +86,17 @@ function checkShape(codec: ClassCodec): void {
       `codecs: ${given.type.name} needs no codec and takes none. Remove "${given.name}".`,
     );
 }
+
+/**
+ * What the option `type` names, `() => User` for example; `undefined` from such a function names nothing.
+ * @throws InvalidOptionsError for the class itself, and for what is no function
+ */
+export function classNamedBy(type: unknown): (new (...args: never[]) => unknown) | undefined {
+  // An arrow function has no prototype, so hits do not pay for the second look.
+  const isThunk =
+    typeof type === 'function' &&
+    (type.prototype === undefined || !/^class\b/.test(Function.prototype.toString.call(type)));
+  if (isThunk) return (type as () => new (...args: never[]) => unknown)();
+  const got = typeof type === 'function' ? `the class ${type.name} itself` : describe(type);
+  throw new InvalidOptionsError(`type: expected a function such as () => User, got ${got}.`);
+}
