@@ -3,11 +3,19 @@ import type { ScopeContext, ScopeIds, ScopeNode } from '../core/scope.js';
 import { idFromRequest, whereIdsAreLookedFor } from './default-resolvers.js';
 import { NO_REQUEST, type CurrentRequest, type RequestContext } from './request-context.js';
 
-/** What is known while some work runs: the request it serves, and ids that `runInScope` gave it. */
+/** What is known while some work runs: the request it serves, ids that `runInScope` gave it, loads that wait for it. */
 interface Surroundings {
   readonly request: CurrentRequest | undefined;
   /** Innermost first. */
   readonly given: readonly ScopeIds[];
+  /** The loads that the work is part of. */
+  readonly loads: readonly OpenLoad[];
+}
+
+/** A decorated method that runs to fill an entry. Work that it left behind may outlive it. */
+interface OpenLoad {
+  readonly entry: string;
+  isOver: boolean;
 }
 
 /**
@@ -24,8 +32,8 @@ export class RequestScopeContext implements ScopeContext {
 
   /** Runs `work` as part of serving `request`. Ids given further out still answer first. */
   serve<T>(request: CurrentRequest, work: () => T): T {
-    const given = this.#surroundings.getStore()?.given ?? [];
-    return this.#surroundings.run({ request, given }, work);
+    const { given = [], loads = [] } = this.#surroundings.getStore() ?? {};
+    return this.#surroundings.run({ request, given, loads }, work);
   }
 
   /**
@@ -35,9 +43,35 @@ export class RequestScopeContext implements ScopeContext {
   run<T>(ids: ScopeIds, work: () => T): T {
     const outer = this.#surroundings.getStore();
     return this.#surroundings.run(
-      { request: outer?.request, given: [ids, ...(outer?.given ?? [])] },
+      {
+        request: outer?.request,
+        given: [ids, ...(outer?.given ?? [])],
+        loads: outer?.loads ?? [],
+      },
       work,
     );
+  }
+
+  /** Runs `work`, which brings the value of an entry; `entry` is its name among all entries of the application. */
+  async load<T>(entry: string, work: () => Promise<T>): Promise<T> {
+    const { request, given = [], loads = [] } = this.#surroundings.getStore() ?? {};
+    const own: OpenLoad = { entry, isOver: false };
+    try {
+      return await this.#surroundings.run({ request, given, loads: [own, ...loads] }, work);
+    } finally {
+      own.isOver = true;
+    }
+  }
+
+  /** Whether this work is part of any load; cheap, so that most calls need not ask which. */
+  get isLoading(): boolean {
+    return (this.#surroundings.getStore()?.loads.length ?? 0) > 0;
+  }
+
+  /** Whether this work is part of a load of that entry, which has to end before the entry can be read. */
+  isLoadingOf(entry: string): boolean {
+    const loads = this.#surroundings.getStore()?.loads ?? [];
+    return loads.some((load) => load.entry === entry && !load.isOver);
   }
 
   idOf(level: ScopeNode): unknown {

@@ -3,11 +3,11 @@ import type { LoadContext } from '../../core/cache-options.js';
 import { CacheError } from '../../core/errors.js';
 import type { MethodCall } from './call-context.js';
 import { detailOf, hitStatus, statusOf } from './cache-status.js';
-import { bypassOf, type Bypass } from './eligibility.js';
+import { bypassOf, OWN_LOAD, type Bypass } from './eligibility.js';
 import type { HttpReply } from './http-reply.js';
 import type { MethodPlan, PlannedCacheable } from './method-plan.js';
 import type { MethodTools } from './method-tools.js';
-import { byAddress, placeOf, type Place } from './place.js';
+import { byAddress, entryOf, placeOf, type Place } from './place.js';
 import { pack, unpack } from './packed-result.js';
 import { invoke, MethodFailure, NotShared, produce, type Produced } from './produce.js';
 import { isSharedScope, selectorOf } from './scopes-of-call.js';
@@ -54,18 +54,23 @@ export class CachedRead {
         const bypass = bypassOf(this.call, this.plan, planned);
         if (bypass) return await this.#bypass(bypass);
       }
-      const first = placeOf(lookups[0]!, this.call, this.plan, this.tools);
-      if (lookups.length === 1)
-        return this.#answer(await this.#load(first, () => this.#produce([first])));
-      const rest = lookups
-        .slice(1)
-        .map((planned) => placeOf(planned, this.call, this.plan, this.tools));
-      return await this.#throughSeveral([first, ...rest]);
+      const places = lookups.map((one) => placeOf(one, this.call, this.plan, this.tools));
+      if (this.#isOwnLoad(places)) return await this.#bypass(OWN_LOAD);
+      if (places.length > 1) return await this.#throughSeveral(places);
+      return this.#answer(await this.#load(places[0]!, () => this.#produce(places)));
     } catch (error) {
       return await this.#recover(error);
     } finally {
       this.#isAnswered = true;
     }
+  }
+
+  /** It would wait for the load that waits for it. */
+  #isOwnLoad(places: readonly Place[]): boolean {
+    const { context } = this.tools;
+    return (
+      context.isLoading && places.some((place) => context.isLoadingOf(entryOf(place, this.tools)))
+    );
   }
 
   async #throughSeveral(places: readonly Place[]): Promise<unknown> {
@@ -88,14 +93,14 @@ export class CachedRead {
     return this.#answer(await this.#load(first!, inner));
   }
 
-  #load(
-    { planned, key, options }: Place,
-    source: () => Promise<unknown>,
-  ): Promise<LoadReport<unknown>> {
+  #load(place: Place, source: () => Promise<unknown>): Promise<LoadReport<unknown>> {
+    const { planned, key, options } = place;
     return planned.cache.getOrSetDetailed(
       key,
       async (load) => {
-        const packed = await source().catch((error: unknown) => failed(load, error));
+        const packed = await this.tools.context
+          .load(entryOf(place, this.tools), source)
+          .catch((error: unknown) => failed(load, error));
         await this.#decide(load, planned, unpack(packed).body);
         return packed;
       },

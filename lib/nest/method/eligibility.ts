@@ -24,6 +24,13 @@ export function bypassOf(
   return planned.unkeyed.length === 0 ? undefined : unkeyedInput(planned.unkeyed);
 }
 
+/** A method that is called, directly or not, by the very load that its result would come from. */
+export const OWN_LOAD: Bypass = {
+  status: 'fwd=bypass; detail=own-load',
+  warning:
+    'it was called, under the same name and with the same key, by the method whose result it would wait for, so that call runs uncached. Give one of the two a "name" or a "key" of its own.',
+};
+
 const ANSWERS_ITSELF: Bypass = {
   status: 'fwd=bypass; detail=response-handled',
   warning:

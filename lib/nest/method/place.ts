@@ -31,6 +31,12 @@ export function placeOf(
   return { planned, key, options };
 }
 
+/** The entry's name among all entries of the application, scope ids included. */
+export function entryOf({ planned, key, options }: Place, { context }: MethodTools): string {
+  const { namespace, scopes } = planned.cache;
+  return encodeKey([namespace, scopes.pathOf(options.scope, context).id, key]);
+}
+
 /** An order of places that is the same for every method. */
 export function byAddress(one: Place, other: Place): number {
   return addressText(one) < addressText(other) ? -1 : 1;
