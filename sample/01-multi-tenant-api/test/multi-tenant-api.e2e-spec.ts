@@ -1,4 +1,5 @@
-import type { INestApplication } from '@nestjs/common';
+import { jest } from '@jest/globals';
+import { Logger, type INestApplication } from '@nestjs/common';
 import { createApp, type PlatformName } from '../src/app.js';
 
 // The database of the sample is slow on purpose; a test need not wait for it as long.
@@ -73,6 +74,15 @@ describe.each<PlatformName>(['express', 'fastify'])('the multi-tenant sample on 
   });
 
   afterEach(() => app.close());
+
+  it('starts without a warning', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const another = await createApp(platform);
+    await another.init();
+    await another.close();
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+  });
 
   const databaseReads = async (): Promise<number> =>
     (await anybody.get('/stats')).body.databaseReads as number;
