@@ -17,9 +17,11 @@ import {
   Resolver,
   Subscription,
 } from '@nestjs/graphql';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { Cacheable, CacheEvict, CacheModule, CacheService } from 'nestjs-scoped-cache';
-import { tokenOf } from '../support/nest/start-app.js';
+import { ADAPTERS, tokenOf } from '../support/nest/start-app.js';
 import { spyOnWarnings } from '../support/nest/warnings.js';
 
 let runs = 0;
@@ -73,6 +75,11 @@ class BookResolver {
   }
 
   @ResolveField(() => String)
+  kind(@Parent() book: object): string {
+    return book instanceof Book ? 'a Book' : 'a plain object';
+  }
+
+  @ResolveField(() => String)
   @Cacheable({ scope: 'org' })
   title(@Parent() book: Book): string {
     return `${book.id} ${++runs}`;
@@ -88,7 +95,7 @@ class GraphGuard implements CanActivate {
   }
 }
 
-describe('GraphQL resolvers', () => {
+describe.each(ADAPTERS)('GraphQL resolvers on %s', (adapter) => {
   let app: INestApplication;
   let url: string;
   const warnings = spyOnWarnings();
@@ -103,7 +110,11 @@ describe('GraphQL resolvers', () => {
       ],
       providers: [BookResolver],
     }).compile();
-    app = module.createNestApplication({ logger: false, forceCloseConnections: true });
+    const platform = adapter === 'express' ? new ExpressAdapter() : new FastifyAdapter();
+    app = module.createNestApplication(platform as never, {
+      logger: false,
+      forceCloseConnections: true,
+    });
     app.setGlobalPrefix('api');
     app.useGlobalGuards(new GraphGuard());
     await app.listen(0, '127.0.0.1');
@@ -137,6 +148,8 @@ describe('GraphQL resolvers', () => {
     expect([await book(ann), await book(ann), await book(ann, '2'), await book(bob)]).toEqual([
       1, 1, 2, 3,
     ]);
+    const kind = async () => (await ask('{ book(id: "1") { kind } }', ann)).book.kind;
+    expect([await kind(), runs]).toEqual(['a Book', 3]);
     await ask('mutation { change(id: "1") }', ann);
     expect([await book(ann), await book(ann, '2'), await book(bob)]).toEqual([4, 2, 3]);
   });
