@@ -1,25 +1,25 @@
 import { decodeKey, type CacheKey } from './cache-key.js';
 import type { ListedValue, ListingOptions } from './cache-options.js';
+import type { CacheWriter } from './cache-writer.js';
 import type { Clock } from './clock.js';
 import { globMatcher } from './glob.js';
 import type { StoredEntry } from './entry.js';
-import type { OpenStorage } from './storage.js';
+import type { ListedEntry, ListOptions, OpenStorage } from './storage.js';
 import type { ScopeIds, ScopePath } from './scope.js';
 
 /** Listings: live entries only, in bounded batches, renewing nothing. */
 export class CacheListing {
   constructor(
     readonly storage: OpenStorage,
+    readonly faults: CacheWriter,
     readonly clock: Clock,
     readonly release: (entry: StoredEntry) => unknown,
   ) {}
 
   async *keys(scope: ScopePath, options: ListingOptions | undefined): AsyncGenerator<CacheKey> {
     const matches = keyMatcher(options?.match);
-    for await (const { address } of this.storage.list(scope, {
-      deep: options?.deep ?? false,
-      keysOnly: true,
-    })) {
+    const deep = options?.deep ?? false;
+    for await (const { address } of this.#list(scope, { deep, keysOnly: true })) {
       const key = decodeKey(address.key);
       if (matches(key)) yield key;
     }
@@ -30,9 +30,8 @@ export class CacheListing {
     options: ListingOptions | undefined,
   ): AsyncGenerator<ListedValue> {
     const matches = keyMatcher(options?.match);
-    for await (const { address, entry } of this.storage.list(scope, {
-      deep: options?.deep ?? false,
-    })) {
+    const deep = options?.deep ?? false;
+    for await (const { address, entry } of this.#list(scope, { deep })) {
       const key = decodeKey(address.key);
       if (!matches(key)) continue;
       const { freshUntil, tags } = entry;
@@ -47,6 +46,14 @@ export class CacheListing {
         expiresAt,
         tags,
       };
+    }
+  }
+
+  async *#list(scope: ScopePath, options: ListOptions): AsyncGenerator<ListedEntry> {
+    try {
+      yield* this.storage.list(scope, options);
+    } catch (error) {
+      throw this.faults.honest('list', error, undefined, scope);
     }
   }
 }

@@ -144,7 +144,7 @@ export class CacheWriter {
       this.state.onWrite(at.key, at.scope);
       return sum;
     } catch (error) {
-      throw this.#honest('increment', error, at);
+      throw this.honest('increment', error, at);
     }
   }
 
@@ -223,6 +223,22 @@ export class CacheWriter {
     if (mayThrow && !isUnreadable) return this.degrade('read', error, undefined, at);
     this.#report('read', error, at, undefined);
     return undefined;
+  }
+
+  /** For what has no honest degraded answer: a storage fault rejects in either mode, as a StorageUnavailableError. */
+  async honestly<T>(during: string, scope: ScopePath, work: () => Awaitable<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw this.honest(during, error, undefined, scope);
+    }
+  }
+
+  /** What such an operation rejects with: the caller's own mistakes as they are, and reported faults. */
+  honest(during: string, error: unknown, at?: EntryAddress, scope?: ScopePath): unknown {
+    if (!isStorageFault(error)) return error;
+    this.#report(during, error, at, scope);
+    return this.#unavailable(during, error, at, scope);
   }
 
   async #storeOrRemove(
@@ -349,17 +365,10 @@ export class CacheWriter {
       this.state.onWrite(at.key, at.scope);
       return 'write' in result ? result.write.value : undefined;
     } catch (error) {
-      throw own.has(error) ? error : this.#honest(during, error, at);
+      throw own.has(error) ? error : this.honest(during, error, at);
     } finally {
       attempt.end();
     }
-  }
-
-  /** Atomic operations have no honest degraded answer, so a storage fault rejects them in either mode. */
-  #honest(during: string, error: unknown, at: EntryAddress): unknown {
-    if (!isStorageFault(error)) return error;
-    this.#report(during, error, at, undefined);
-    return this.#unavailable(during, error, at, undefined);
   }
 
   #report(

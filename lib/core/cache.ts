@@ -42,6 +42,7 @@ import {
   type ScopeSelector,
 } from './scope.js';
 import type {
+  Awaitable,
   CacheStorage,
   EntryAddress,
   OpenStorage,
@@ -111,7 +112,7 @@ export class Cache {
       platform.clock,
       release,
     );
-    this.#listing = new CacheListing(this.#storage, platform.clock, release);
+    this.#listing = new CacheListing(this.#storage, this.#writer, platform.clock, release);
     this.#bulk = new CacheBulk(this.#storage, this.#loading, this.#state, this.#options.throws);
   }
 
@@ -413,17 +414,22 @@ export class Cache {
 
   /** How many live entries the scope's subtree holds. */
   async size(options?: ScopeOption): Promise<number> {
-    return this.#storage.count(this.#scopeOf(options));
+    const scope = this.#scopeOf(options);
+    return this.#writer.honestly('size', scope, () => this.#storage.count(scope));
   }
 
   /** Reclaims expired entries now rather than at the next sweep; returns how many. */
   async removeExpired(): Promise<number> {
-    return this.#storage.removeExpired();
+    const remove = (): Awaitable<number> => this.#storage.removeExpired();
+    return this.#writer.honestly('removeExpired', GLOBAL_SCOPE, remove);
   }
 
   /** Removes entries of the scope's subtree that nobody has read or written for longer than `idle`; returns how many. */
   async removeIdle(idle: Duration, options?: ScopeOption): Promise<number> {
-    return this.#storage.removeIdle(this.#scopeOf(options), toMs(idle, 'idle'));
+    const scope = this.#scopeOf(options);
+    const idleMs = toMs(idle, 'idle');
+    const remove = (): Awaitable<number> => this.#storage.removeIdle(scope, idleMs);
+    return this.#writer.honestly('removeIdle', scope, remove);
   }
 
   /** Figures since the cache was made or cleared. */
@@ -514,7 +520,7 @@ export class Cache {
 
   /** @internal loads and fenced writes under way here; 0 when idle (P16). */
   get loadsUnderWay(): number {
-    return this.#loading.flights.size + (this.#loading.fences.isIdle ? 0 : 1);
+    return this.#loading.size + (this.#loading.fences.isIdle ? 0 : 1);
   }
 
   #addressesOf(keys: readonly CacheKey[], options: ScopeOption | undefined): EntryAddress[] {

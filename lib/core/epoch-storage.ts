@@ -66,7 +66,7 @@ export class EpochStorage implements OpenStorage {
     this.leases = {
       acquire: (at, _leaseMs, refresh) => this.#acquire(at, refresh === true),
       store: (lease, entry) => this.#storeLeased(lease as EpochLease, entry),
-      release: async (lease) => this.#endLease(lease as EpochLease),
+      release: async (lease) => this.#giveBack(lease as EpochLease),
       renew: async (lease) => !(lease as EpochLease).isVoid,
     };
   }
@@ -226,6 +226,10 @@ export class EpochStorage implements OpenStorage {
     );
   }
 
+  figures(): Readonly<Record<string, number>> {
+    return { keysInUse: this.#locks.size, keysLeased: this.#leased.size };
+  }
+
   async close(): Promise<void> {
     await this.inner.close?.();
   }
@@ -247,18 +251,27 @@ export class EpochStorage implements OpenStorage {
   }
 
   async #storeLeased(lease: EpochLease, entry: NewEntry): Promise<boolean> {
-    const payload = this.host.serializer.serialize(entry.value);
-    return this.#exclusively(lease.at, async () => {
-      const tagEpochs = await this.#currentEpochs(lease.at.scope, entry.tags, true);
-      const isStill = Object.entries(lease.epochs).every(
-        ([key, token]) => tagEpochs[key] === token,
-      );
-      const isSuspect = entry.tags.some((tag) => lease.evictedTags.has(tag));
-      const stores = isStill && !lease.isVoid && !isSuspect;
+    try {
+      const payload = this.host.serializer.serialize(entry.value);
+      return await this.#exclusively(lease.at, async () => {
+        const tagEpochs = await this.#currentEpochs(lease.at.scope, entry.tags, true);
+        const isStill = Object.entries(lease.epochs).every(
+          ([key, token]) => tagEpochs[key] === token,
+        );
+        const isSuspect = entry.tags.some((tag) => lease.evictedTags.has(tag));
+        const stores = isStill && !lease.isVoid && !isSuspect;
+        if (stores) await this.#put(lease.at, entry, payload, tagEpochs);
+        return stores;
+      });
+    } finally {
       this.#endLease(lease);
-      if (stores) await this.#put(lease.at, entry, payload, tagEpochs);
-      return stores;
-    });
+    }
+  }
+
+  /** What was on its way to be stored under it comes too late: nobody tells the lease of evictions any more. */
+  #giveBack(lease: EpochLease): void {
+    lease.isVoid = true;
+    this.#endLease(lease);
   }
 
   #endLease(lease: EpochLease): void {

@@ -36,6 +36,11 @@ export class Flight<R> {
     return this.#evictedTags !== undefined;
   }
 
+  /** Whether anything has happened that may concern it. */
+  get isOutdated(): boolean {
+    return this.isVoid || this.isSuspect;
+  }
+
   suspect(tags: readonly string[]): void {
     this.#evictedTags ??= new Set();
     for (const tag of tags) this.#evictedTags.add(tag);

@@ -96,6 +96,11 @@ export class Loading {
     return this.#revision;
   }
 
+  /** Loads under way; 0 when idle (P16). One that was given up at its hard timeout is none, whether or not it ever ends. */
+  get size(): number {
+    return Math.max(this.flights.size, this.#plans.size);
+  }
+
   /** The value for a key that the storage had no fresh entry for. Rejects with the loader's error, or LoadTimeoutError. */
   async obtain(request: LoadRequest): Promise<Obtained> {
     checkFunction(request.loader, 'getOrSet: the loader');
@@ -103,13 +108,15 @@ export class Loading {
     if (note && !note.hidesStale && request.stale) return this.#fromStale(request.stale);
     if (note?.failure) throw note.failure.error;
     const caller = ++this.#callers;
+    const { hardMs } = request.settings;
+    const patientUntil = hardMs === Infinity ? Infinity : this.platform.clock.monotonic() + hardMs;
     for (let round = 0; ; round++) {
       const joined = round < JOIN_ROUNDS_MAX ? this.flights.find(request.id) : undefined;
       if (!joined) return this.#wait(request, this.#launch(request, false), 'loaded');
       // An eviction on another node, or of a tag, shows only at landing: whoever joined may have come after it.
       const mayBeLate = joined.isSuspect || this.storage.leases !== undefined;
       joined.lastJoined = caller;
-      const obtained = await this.#wait(request, joined, 'joined');
+      const obtained = await this.#wait(request, joined, 'joined', patientUntil);
       const isOutdated = obtained.fenced || joined.isFencedFor(obtained.tags);
       const cameTooLate = mayBeLate && (isOutdated || caller > obtained.lastCaller);
       if (obtained.outcome === 'stale' || !cameTooLate) return obtained;
@@ -199,22 +206,25 @@ export class Loading {
       const timeout = new LoadTimeoutError(
         `Loading ${flight.at.key} in scope ${flight.at.scope} took longer than hardTimeout (${hardMs} ms). Its late result will be dropped.`,
       );
+      const { isOutdated } = flight;
       flight.isVoid = true;
       this.flights.end(flight);
+      this.#plans.delete(plan);
       plan.abort(timeout);
-      this.#crash(request, flight, plan, timeout);
+      this.#crash(request, flight, plan, timeout, isOutdated);
     });
   }
 
+  /** What failed before a write or an eviction says nothing about what is there after it. */
   #crash(
     request: LoadRequest,
     flight: Flight<Landing>,
     { hidesStale }: LoadPlan,
     error: unknown,
+    isOutdated = flight.isOutdated,
   ): void {
     flight.hidesStale = hidesStale;
-    if (!flight.isVoid || error instanceof LoadTimeoutError)
-      this.#noteFailure(request, hidesStale, error);
+    if (!isOutdated) this.#noteFailure(request, hidesStale, error);
     flight.crash(error);
   }
 
@@ -406,9 +416,10 @@ export class Loading {
     request: LoadRequest,
     flight: Flight<Landing>,
     outcome: 'loaded' | 'joined',
+    patientUntil = Infinity,
   ): Promise<Obtained> {
     try {
-      const landing = await this.#withinTimeouts(request, flight);
+      const landing = await this.#withinTimeouts(request, flight, patientUntil);
       if (landing !== undefined) return { ...landing, outcome };
     } catch (error) {
       if (flight.hidesStale || !this.#mayServe(request.stale)) throw error;
@@ -421,17 +432,36 @@ export class Loading {
     return stale !== undefined && isUsable(stale, this.platform.clock.monotonic());
   }
 
-  /** `undefined`: the soft timeout came first and a stale value can serve. */
-  #withinTimeouts(request: LoadRequest, flight: Flight<Landing>): Promise<Landing | undefined> {
-    const { softMs } = request.settings;
-    if (softMs === Infinity || !request.stale) return flight.result;
+  /**
+   * `undefined`: the soft timeout came first and a stale value can serve.
+   * @param patientUntil monotonic ms, for a caller who joined: the load has the timeouts of whoever began it
+   */
+  #withinTimeouts(
+    request: LoadRequest,
+    flight: Flight<Landing>,
+    patientUntil: number,
+  ): Promise<Landing | undefined> {
+    const { at, stale, settings } = request;
+    const softMs = stale ? settings.softMs : Infinity;
+    if (softMs === Infinity && patientUntil === Infinity) return flight.result;
+    const { clock } = this.platform;
     return new Promise((resolve, reject) => {
-      const stop = this.platform.clock.after(softMs, () => {
-        if (this.#mayServe(request.stale)) resolve(undefined);
+      const stopSoft = clock.after(softMs, () => {
+        if (this.#mayServe(stale)) resolve(undefined);
       });
+      const stopHard = clock.after(patientUntil - clock.monotonic(), () =>
+        reject(
+          new LoadTimeoutError(
+            `Waiting for a load of ${at.key} in scope ${at.scope} that another caller began took longer than hardTimeout (${settings.hardMs} ms). That load goes on.`,
+          ),
+        ),
+      );
       flight.result
         .then(resolve, reject)
-        .finally(stop)
+        .finally(() => {
+          stopSoft();
+          stopHard();
+        })
         .catch(() => undefined);
     });
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { memoryStorage, type LoadOptions } from 'nestjs-scoped-cache';
+import { memoryStorage, type Cache, type LoadOptions } from 'nestjs-scoped-cache';
 import {
   createTestCache,
   deferred,
@@ -150,6 +150,51 @@ describe.each(STORAGES)('loading, on %s', (name, makeStorage) => {
     await clock.advanceAsync(0);
     expect(await later).toMatchObject({ value: 'loaded', outcome: 'loaded', stored: true });
     expect(cache.loadsUnderWay).toBe(0);
+  });
+
+  it('P9 whoever joins a load of somebody more patient waits no longer than its own hard timeout', async () => {
+    const { clock, cache, source, read } = setUp();
+    const patient = read();
+    await clock.advanceAsync(0);
+    const hurried = read({ hardTimeout: 1 });
+    const rejected = expect(hurried).rejects.toMatchObject({ code: 'LOAD_TIMEOUT' });
+    await clock.advanceAsync(999);
+    const late = read({ hardTimeout: 1 });
+    await clock.advanceAsync(1);
+    await rejected;
+    expect(source.calls).toBe(1);
+    expect(source.signals[0]!.aborted).toBe(false);
+    source.gate.resolve('v');
+    expect(await Promise.all([patient, late])).toEqual(['v', 'v']);
+    expect(await cache.get('k')).toBe('v');
+    expect(cache.loadsUnderWay).toBe(0);
+  });
+
+  it('and gets the stale value then, if there is one', async () => {
+    const { clock, cache, source, read } = setUp({ ttl: 10, grace: 60 });
+    await cache.set('k', 'old', { ttl: 10, grace: 60 });
+    await clock.advanceAsync(10_000);
+    const patient = read();
+    await clock.advanceAsync(0);
+    const hurried = read({ hardTimeout: 1 });
+    await clock.advanceAsync(1_000);
+    expect(await hurried).toBe('old');
+    source.gate.resolve('new');
+    expect(await patient).toBe('new');
+  });
+
+  it('P16 a loader that never settles leaves nothing behind when it was given up', async () => {
+    const { clock, cache } = setUp({});
+    const never = new Promise<string>(() => undefined);
+    for (let load = 0; load < 100; load++) {
+      const given = cache.getOrSet(`k${load}`, () => never, { hardTimeout: 1 });
+      given.catch(() => undefined);
+    }
+    await clock.advanceAsync(0);
+    expect(cache.loadsUnderWay).toBe(100);
+    await clock.advanceAsync(1_000);
+    expect(cache.loadsUnderWay).toBe(0);
+    expect(cache.storage.figures?.()['keysLeased'] ?? 0).toBe(0);
   });
 
   it('P16 P17 close aborts loaders that are under way, and what they bring is not stored', async () => {
@@ -500,6 +545,26 @@ describe.each(STORAGES)('loading, on %s', (name, makeStorage) => {
       source.next();
       source.gate.resolve('v');
       expect(await read()).toBe('v');
+    });
+
+    it.each([
+      ['deleted', (cache: Cache) => cache.delete('k')],
+      ['evicted with its scope', (cache: Cache) => cache.evictScope('global')],
+      ['evicted by tags', (cache: Cache) => cache.evictTags('t')],
+    ])('P5 an error of a load that was %s meanwhile is not remembered', async (_, outdate) => {
+      for (const end of ['fails', 'times out']) {
+        const { clock, cache, source, read } = setUp({ errorTtl: 5, hardTimeout: 1 });
+        const early = read();
+        const rejected = expect(early).rejects.toBeInstanceOf(Error);
+        await clock.advanceAsync(0);
+        await outdate(cache);
+        if (end === 'fails') source.gate.reject(new RangeError('source'));
+        await clock.advanceAsync(1_000);
+        await rejected;
+        source.next();
+        source.gate.resolve('v');
+        expect(await read()).toBe('v');
+      }
     });
   });
 

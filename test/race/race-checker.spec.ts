@@ -44,6 +44,21 @@ describe('race checker: no read that starts after a write or an eviction has res
   );
 
   it(
+    'P5 P13 P16 a minimal storage that fails now and then, and is too slow at times',
+    findsNoOlderValue(() => {
+      let isWell = false;
+      return {
+        open: ({ open, scheduler, random }) => {
+          const fault = () =>
+            isWell || random() > 0.15 ? undefined : random() < 0.5 ? 'before' : 'after';
+          return [open({ storage: scheduledMap(scheduler, fault), storageTimeout: 0.25 })];
+        },
+        recover: () => (isWell = true),
+      };
+    }),
+  );
+
+  it(
     'P5 P16 two caches on one minimal storage, whose scopes either of them evicts',
     findsNoOlderValue(() => ({
       mutations: SCOPE_EVICTIONS,

@@ -7,13 +7,24 @@ import {
 } from 'nestjs-scoped-cache';
 import { mapStorage } from 'nestjs-scoped-cache/testing';
 
-/** A minimal storage whose every call takes effect, and answers, when the scheduler says so. */
-export function scheduledMap(scheduler: Scheduler): BasicStorage {
+/** Whether a call fails, before or after it has taken effect. */
+export type Fault = 'before' | 'after' | undefined;
+
+/**
+ * A minimal storage whose every call takes effect, and answers, when the scheduler says so; and fails when `fault` does.
+ */
+export function scheduledMap(
+  scheduler: Scheduler,
+  fault: () => Fault = () => undefined,
+): BasicStorage {
   const inner = mapStorage();
   const turn = async <T>(call: string, work: () => T): Promise<T> => {
+    const fails = fault();
     await scheduler.schedule(Promise.resolve(), `${call} goes`);
+    if (fails === 'before') throw new Error(`${call} was made to fail`);
     const result = work();
     await scheduler.schedule(Promise.resolve(), `${call} answers`);
+    if (fails === 'after') throw new Error(`${call} was made to fail`);
     return result;
   };
   return {

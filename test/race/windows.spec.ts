@@ -212,6 +212,31 @@ describe.each(STORAGES)('P5 windows on %s', (_name, makeStorage, storing) => {
   });
 });
 
+describe('P5 a load that timed out while its result waited to be stored', () => {
+  it.each(OUTDATING)('%s after that', async (_, outdate) => {
+    const clock = new ManualClock();
+    const faulty = new FaultyStorage(mapStorage({ lists: false }), clock);
+    const cache = createTestCache({ storage: faulty.wrapped, storageTimeout: '1h' }, { clock });
+    const source = deferred<object>();
+    const load = cache.getOrSet('k', () => source.promise, { ...TAGGED, hardTimeout: 1 });
+    const timedOut = expect(load).rejects.toMatchObject({ code: 'LOAD_TIMEOUT' });
+    await clock.advanceAsync(500);
+    faulty.only('get').hang();
+    const read = cache.get('k', WHERE);
+    await clock.advanceAsync(0);
+    source.resolve({ old: true });
+    await clock.advanceAsync(500);
+    await timedOut;
+    const outdated = outdate(cache);
+    await clock.advanceAsync(0);
+    faulty.recover();
+    await Promise.all([read, outdated]);
+    await clock.advanceAsync(0);
+    expect(await cache.lookup('k', WHERE)).not.toMatchObject({ value: { old: true } });
+    expect([cache.loadsUnderWay, clock.pending]).toEqual([0, 0]);
+  });
+});
+
 describe('P5 a loader is not shown what was evicted before it began', () => {
   const repeat = ({ stale }: LoadContext) => (stale.hit ? stale.value : 'loaded');
   const stale = async (cache: Cache, clock: ManualClock) => {

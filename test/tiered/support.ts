@@ -50,7 +50,11 @@ export class SharedFar {
   #scopes: ScopeTree | undefined;
   closed = 0;
 
-  constructor(readonly isBare = false) {}
+  /** @param turn lets a call wait before it takes effect, and before it answers */
+  constructor(
+    readonly isBare = false,
+    readonly turn: (call: string) => Promise<void> = () => Promise.resolve(),
+  ) {}
 
   get store(): OpenStorage {
     return this.#store!;
@@ -94,21 +98,23 @@ export class SharedFar {
   async call<T>(name: string, act: () => Awaitable<T>): Promise<T> {
     this.calls.push(name);
     await this.#pass(name, 'request');
+    await this.turn(`${name} goes`);
     if (this.isAway) throw new StorageUnavailableError('far: away');
     const result = await act();
     await this.#pass(name, 'reply');
+    await this.turn(`${name} answers`);
     return result;
   }
 
-  acquire(at: EntryAddress): LeaseAnswer {
-    const entry = this.store.read(at) as StoredEntry | undefined;
-    if (entry) return { kind: 'hit', entry };
+  acquire(at: EntryAddress, now: number, refresh: boolean): LeaseAnswer {
+    const entry = copyOf(this.store.read(at) as StoredEntry | undefined);
+    if (entry && now < entry.freshUntil && !refresh) return { kind: 'hit', entry };
     for (const lease of this.#leases)
       if (!lease.isVoid && samePlace(lease.at, at))
-        return { kind: 'busy', stale: undefined, changed: () => Promise.resolve() };
+        return { kind: 'busy', stale: entry, changed: () => this.turn('lease ends') };
     const lease: TestLease = { at, isVoid: false };
     this.#leases.add(lease);
-    return { kind: 'leased', lease, stale: undefined };
+    return { kind: 'leased', lease, stale: entry };
   }
 
   release(lease: Lease): void {
@@ -144,7 +150,10 @@ class FarView implements OpenStorage {
   ) {
     if (far.isBare) return;
     this.leases = {
-      acquire: (at) => far.call('acquire', () => far.acquire(far.place(at))),
+      acquire: (at, _leaseMs, refresh) =>
+        far.call('acquire', () =>
+          far.acquire(far.place(at), host.clock.monotonic(), refresh === true),
+        ),
       store: (lease, entry) =>
         far.call('store', async () => {
           far.release(lease);
@@ -247,7 +256,10 @@ class FarView implements OpenStorage {
 async function snapshot(
   found: Awaitable<StoredEntry | undefined>,
 ): Promise<StoredEntry | undefined> {
-  const entry = await found;
+  return copyOf(await found);
+}
+
+function copyOf(entry: StoredEntry | undefined): StoredEntry | undefined {
   if (!entry) return undefined;
   const { value, freshUntil, staleUntil, ttlMs, storedAt, sliding, tags } = entry;
   return { value: structuredClone(value), freshUntil, staleUntil, ttlMs, storedAt, sliding, tags };

@@ -76,6 +76,21 @@ describe.each(Object.entries(CHANGES))('%s', (_, change) => {
     },
   );
 
+  test('P5 after a load has timed out while its result was being stored leaves no older near copy', async () => {
+    await b.cache.delete('k', { scope: USER });
+    const gate = fleet.far.hold('store', 'reply');
+    const options = { scope: USER, tags: ['t'], hardTimeout: 0.1 };
+    const load = b.cache.getOrSet('k', () => 'old', options);
+    const timedOut = expect(load).rejects.toMatchObject({ code: 'LOAD_TIMEOUT' });
+    await gate.reached;
+    await fleet.advance(100);
+    await timedOut;
+    await change(b);
+    gate.open();
+    await turns();
+    expect(await read(b)).not.toBe('old');
+  });
+
   test('P5 on another node between the far write and the near write of a set leaves no older near copy', async () => {
     const gate = fleet.far.hold('write', 'reply');
     const writing = b.cache.set('k', 'old', { scope: USER, tags: ['t'] });

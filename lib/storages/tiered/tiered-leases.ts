@@ -52,8 +52,11 @@ export function tieredLeases(far: Leases, near: NearFills): Leases {
       }
     },
     async release(lease) {
-      near.end((lease as TieredLease).fill);
-      await far.release((lease as TieredLease).far);
+      const { far: granted, fill } = lease as TieredLease;
+      // A result may be on its way to the far tier; whatever comes of that, no near copy, which no change would void any more.
+      fill.isVoid = true;
+      near.end(fill);
+      await far.release(granted);
     },
     renew: (lease, leaseMs) => far.renew((lease as TieredLease).far, leaseMs),
   };

@@ -253,7 +253,12 @@ export class TieredStore implements OpenStorage {
     const near = Object.entries(this.near.figures?.() ?? {}).map(
       ([name, value]) => [`near.${name}`, value] as const,
     );
-    return { ...Object.fromEntries(near), ...this.#far.figures?.(), ...this.#link?.figures() };
+    return {
+      ...Object.fromEntries(near),
+      ...this.#far.figures?.(),
+      ...this.#link?.figures(),
+      fillsUnderWay: this.#fills.size,
+    };
   }
 
   async ready(): Promise<void> {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { sleep } from '../../../lib/core/clock.js';
 import type { CacheOptions } from '../../../lib/core/cache-options.js';
 import { createTestCache } from '../../../lib/testing/create-test-cache.js';
+import { deferred } from '../../../lib/testing/deferred.js';
 import { FaultyStorage } from '../../../lib/testing/faulty-storage.js';
 import { ManualClock } from '../../../lib/testing/manual-clock.js';
 import { mapStorage } from '../../../lib/testing/map-storage.js';
@@ -13,7 +14,7 @@ const STORAGES = [
   ['a minimal storage', () => mapStorage()],
 ] as const;
 
-describe.each(STORAGES)('faults of %s', (_, makeStorage) => {
+describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
   function setUp(options: CacheOptions = {}) {
     const clock = new ManualClock();
     const listener = new RecordingListener();
@@ -111,6 +112,29 @@ describe.each(STORAGES)('faults of %s', (_, makeStorage) => {
     ]) {
       faulty.recover().failNext(1);
       await expect(call()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    }
+  });
+
+  it('P12 nor have listings and counts, which say what failed and why', async () => {
+    const { faulty, cache, listener } = setUp();
+    const cause = new Error('disk on fire');
+    const drain = async (lines: AsyncIterable<unknown>): Promise<void> => {
+      for await (const line of lines) expect(line).toBeUndefined();
+    };
+    const calls = [
+      () => cache.size({ scope: { org: 'o' } }),
+      () => drain(cache.keys({ scope: { org: 'o' } })),
+      () => drain(cache.entries({ scope: { org: 'o' } })),
+    ];
+    // A listing of memory has nothing to fail with.
+    for (const call of name === 'memory' ? calls.slice(0, 1) : calls) {
+      await cache.set('k', 1, { scope: { org: 'o' } });
+      const told = listener.faults.length;
+      faulty.only('get', 'list', 'count').failNext(1, cause);
+      const message = expect.stringMatching(/scope org:o failed on the .* storage: disk on fire/);
+      await expect(call()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE', cause, message });
+      expect(listener.faults.length).toBe(told + 1);
+      faulty.recover();
     }
   });
 
@@ -246,5 +270,55 @@ describe.each(STORAGES)('faults of %s', (_, makeStorage) => {
     expect(await cache.get('missing')).toBeUndefined();
     expect(await cache.delete('k')).toBe(true);
     expect((await cache.stats()).errors).toBeGreaterThan(0);
+  });
+});
+
+describe('P16 a lease that cannot be used any more is given back', () => {
+  function setUp() {
+    const clock = new ManualClock();
+    const faulty = new FaultyStorage(mapStorage(), clock);
+    const cache = createTestCache({ storage: faulty.wrapped, storageTimeout: '250ms' }, { clock });
+    const leased = () => cache.storage.figures!()['keysLeased'];
+    return { clock, faulty, cache, leased };
+  }
+
+  it('granted after its deadline, to nobody', async () => {
+    const { clock, faulty, cache, leased } = setUp();
+    await cache.get('k');
+    faulty.only('set').hang();
+    const load = cache.getOrSet('k', () => 'loaded');
+    await clock.advanceAsync(250);
+    expect(await load).toBe('loaded');
+    faulty.recover();
+    await clock.advanceAsync(0);
+    expect(leased()).toBe(0);
+  });
+
+  it.each(['get', 'set'])('when %s fails in storing', async (call) => {
+    const { clock, faulty, cache, leased } = setUp();
+    const source = deferred<string>();
+    const load = cache.getOrSet('k', () => source.promise);
+    await clock.advanceAsync(0);
+    expect(leased()).toBe(1);
+    faulty.only(call).failNext(1);
+    source.resolve('loaded');
+    expect(await load).toBe('loaded');
+    expect(leased()).toBe(0);
+  });
+
+  it.each(['stored', 'given back'])('when the circuit is open and it cannot be %s', async (how) => {
+    const { clock, faulty, cache, leased } = setUp();
+    const source = deferred<string>();
+    const load = cache.getOrSet('k', async (context) => {
+      if (how === 'given back') context.skipStore();
+      return source.promise;
+    });
+    await clock.advanceAsync(0);
+    expect(leased()).toBe(1);
+    faulty.failNext(Infinity);
+    for (let read = 0; read < 5; read++) await cache.get('another');
+    source.resolve('loaded');
+    expect(await load).toBe('loaded');
+    expect(leased()).toBe(0);
   });
 });
