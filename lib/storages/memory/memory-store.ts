@@ -1,6 +1,4 @@
 import type { NewEntry, RemovalReason, StoredEntry } from '../../core/entry.js';
-import { describe, InvalidOptionsError, typeInWords } from '../../core/errors.js';
-import type { RuleEffect, RuleEntry } from '../../core/eviction/eviction-rule.js';
 import { isPromise } from '../../core/guard.js';
 import type { ScopePath } from '../../core/scope.js';
 import type {
@@ -15,39 +13,33 @@ import type {
   StorageHost,
   WriteOptions,
 } from '../../core/storage.js';
-import { sizeOf } from '../../core/value/size.js';
-import { MemoryRecord } from './memory-record.js';
+import { MemoryChanges } from './memory-changes.js';
+import type { MemoryRecord } from './memory-record.js';
 import type { MemoryLimits } from './memory-storage.js';
-import { MemoryTable } from './memory-table.js';
-import { RuleRunner } from './rule-runner.js';
-
-/** What an entry takes beside its key and value: the record, its links, its places in maps and queues. */
-const RECORD_BYTES = 400;
-
-/** Expired entries reclaimed before rules are asked about an incoming one. */
-const EXPIRED_MAX = 1_000;
+import type { MemoryTable } from './memory-table.js';
+import { MemoryWrites } from './memory-writes.js';
+import type { RuleRunner } from './rule-runner.js';
 
 /** The memory storage of one cache. Synchronous, unless a rule is asynchronous. */
 export class MemoryStore implements OpenStorage {
   readonly type = 'memory';
   readonly holds = 'values';
   readonly isLocal = true;
+  readonly #writes: MemoryWrites;
+  readonly #changes: MemoryChanges;
   readonly #table: MemoryTable;
   readonly #rules: RuleRunner;
   readonly #hasRules: boolean;
-  readonly #measures: boolean;
-  #isClosed = false;
 
   constructor(
     readonly host: StorageHost,
     readonly limits: MemoryLimits,
   ) {
-    this.#rules = new RuleRunner([...limits.rules, ...host.rules], host, (effect, entry) =>
-      this.#apply(effect, entry),
-    );
-    this.#hasRules = !this.#rules.isEmpty;
-    this.#measures = limits.measures || this.#rules.needBytes;
-    this.#table = new MemoryTable(host, limits, (record, reason) => this.#noteGone(record, reason));
+    this.#writes = new MemoryWrites(host, limits);
+    this.#table = this.#writes.table;
+    this.#rules = this.#writes.rules;
+    this.#hasRules = this.#writes.hasRules;
+    this.#changes = new MemoryChanges(this.#table, this.#writes);
   }
 
   read(at: EntryAddress, options?: ReadOptions): Awaitable<StoredEntry | undefined> {
@@ -78,7 +70,7 @@ export class MemoryStore implements OpenStorage {
   }
 
   write(at: EntryAddress, entry: NewEntry, options?: WriteOptions): Awaitable<boolean> {
-    return this.#insert(at, entry, options, undefined);
+    return this.#writes.insert(at, entry, options, undefined);
   }
 
   writeMany(
@@ -90,12 +82,12 @@ export class MemoryStore implements OpenStorage {
   }
 
   remove(at: EntryAddress): Awaitable<boolean> {
-    return this.#settled(this.#removeNow(at));
+    return this.#settled(this.#writes.removeNow(at));
   }
 
   removeMany(at: readonly EntryAddress[]): Awaitable<number> {
     let removed = 0;
-    for (const one of at) if (this.#removeNow(one)) removed++;
+    for (const one of at) if (this.#writes.removeNow(one)) removed++;
     return this.#settled(removed);
   }
 
@@ -111,29 +103,11 @@ export class MemoryStore implements OpenStorage {
   }
 
   change(at: EntryAddress, change: Change): Awaitable<ChangeResult> {
-    const current = this.#table.liveAt(at.scope, at.key);
-    const result = change(current);
-    if (isPromise(result)) return this.#changeLater(at, change, current, result);
-    const applied = this.#applyChange(at, current, result);
-    if (isPromise(applied))
-      return applied.then((done) => (done ? result : this.#changeAnew(at, change)));
-    return applied ? result : this.#changeAnew(at, change);
+    return this.#changes.change(at, change);
   }
 
   increment(at: EntryAddress, by: number, ttlMs: number): Awaitable<number> {
-    let sum = 0;
-    const changed = this.change(at, (current) => {
-      const value: unknown = current ? current.value : 0;
-      if (typeof value !== 'number' || !Number.isFinite(value))
-        throw new InvalidOptionsError(
-          `increment: ${at.key} in scope ${at.scope} holds ${typeInWords(value)}, which cannot be counted with: only finite numbers can.`,
-        );
-      sum = value + by;
-      if (!current) return { write: { value: sum, ttlMs, graceMs: 0, sliding: false, tags: [] } };
-      const { graceMs, sliding, tags } = current as MemoryRecord;
-      return { write: { value: sum, ttlMs, graceMs, sliding, tags }, ttl: 'remaining' };
-    });
-    return isPromise(changed) ? changed.then(() => sum) : sum;
+    return this.#changes.increment(at, by, ttlMs);
   }
 
   evictScope(scope: ScopePath): Awaitable<number> {
@@ -160,9 +134,7 @@ export class MemoryStore implements OpenStorage {
   }
 
   clear(): Awaitable<void> {
-    const live = this.#table.clear();
-    if (live > 0) this.host.listener.onRemoval?.('cleared', live);
-    this.#rules.onClear();
+    this.#writes.clear();
     return this.#settled(undefined);
   }
 
@@ -192,86 +164,8 @@ export class MemoryStore implements OpenStorage {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#table.close();
+    this.#writes.close();
     await this.#settled(undefined);
-  }
-
-  #insert(
-    at: EntryAddress,
-    entry: NewEntry,
-    options: WriteOptions | undefined,
-    endsWith: MemoryRecord | undefined,
-  ): Awaitable<boolean> {
-    const now = this.host.clock.monotonic();
-    const bytes = this.#measures ? RECORD_BYTES + at.key.length * 2 + sizeOf(entry.value) : 0;
-    const latestEnd = this.#hasRules ? now + this.#rules.maxAgeMs : undefined;
-    const record = new MemoryRecord(at.scope, at.key, entry, now, latestEnd, bytes);
-    if (endsWith) record.endWith(endsWith);
-    if (!this.#hasRules) return this.#put(record, options);
-    // Rules count entries, and the expired ones, which nobody can read any more, must not stand in anybody's way.
-    this.#table.sweep(EXPIRED_MAX);
-    const replaces = this.#table.liveAt(at.scope, at.key);
-    const written = this.#rules.beforeSet(record, replaces, () => this.#put(record, options));
-    return isPromise(written)
-      ? written.then((stored) => this.#settled(stored))
-      : this.#settled(written);
-  }
-
-  /** Synchronous: what was checked just before still holds when the entry is in. */
-  #put(record: MemoryRecord, options: WriteOptions | undefined): boolean {
-    const isCalledOff = this.#isClosed || options?.stillValid?.() === false;
-    if (isCalledOff) this.#rules.onEvict(record, 'deleted');
-    // A rule refused it: nothing is kept then, nothing older either.
-    else if (record.isGone) this.#removeNow({ scope: record.scope, key: record.key });
-    else this.#table.put(record);
-    return !isCalledOff && !record.isGone;
-  }
-
-  async #changeLater(
-    at: EntryAddress,
-    change: Change,
-    first: StoredEntry | undefined,
-    pending: Promise<ChangeResult>,
-  ): Promise<ChangeResult> {
-    const result = await pending;
-    const isOvertaken = this.#table.liveAt(at.scope, at.key) !== first;
-    if (!isOvertaken && (await this.#applyChange(at, first, result))) return result;
-    return this.#changeAnew(at, change);
-  }
-
-  /** Another writer was faster while the change, or a rule, was thinking: think again about what is there now. */
-  async #changeAnew(at: EntryAddress, change: Change): Promise<ChangeResult> {
-    return this.change(at, change);
-  }
-
-  /** `false`: another writer was faster while a rule was thinking, and nothing was written. */
-  #applyChange(
-    at: EntryAddress,
-    current: StoredEntry | undefined,
-    result: ChangeResult,
-  ): Awaitable<boolean> {
-    if (!('write' in result)) return true;
-    if (result.stillValid?.() === false) return false;
-    result.beforeWrite?.();
-    const endsWith = result.ttl === 'remaining' ? (current as MemoryRecord | undefined) : undefined;
-    let isOvertaken = false;
-    const stillValid = (): boolean => {
-      isOvertaken =
-        this.#table.liveAt(at.scope, at.key) !== current || result.stillValid?.() === false;
-      return !isOvertaken;
-    };
-    const options = this.#hasRules ? { stillValid } : undefined;
-    const written = this.#insert(at, result.write, options, endsWith);
-    return isPromise(written) ? written.then(() => !isOvertaken) : !isOvertaken;
-  }
-
-  #removeNow(at: EntryAddress): boolean {
-    const record = this.#table.at(at.scope, at.key);
-    if (!record) return false;
-    const isLive = this.host.clock.monotonic() < record.freshUntil;
-    this.#table.drop(record, isLive ? 'deleted' : 'expired');
-    return isLive;
   }
 
   #removeAll(records: Iterable<MemoryRecord>, reason: RemovalReason): number {
@@ -283,63 +177,6 @@ export class MemoryStore implements OpenStorage {
       this.#table.drop(record, isLive ? reason : 'expired');
     }
     return live;
-  }
-
-  #noteGone(record: MemoryRecord, reason: RemovalReason): void {
-    this.host.listener.onRemoval?.(reason, 1, record.key, record.scope);
-    if (this.#hasRules) this.#rules.onEvict(record, reason);
-  }
-
-  #apply(effect: RuleEffect, asked: RuleEntry | undefined): void {
-    switch (effect.action) {
-      case 'clear':
-        void this.clear();
-        return;
-      case 'set':
-        return this.#applySet(effect, asked);
-      case 'get': {
-        const record = (effect.entry ?? asked) as MemoryRecord | undefined;
-        if (record && !record.isGone) {
-          record.usedAt = this.host.clock.monotonic();
-          record.wasRead = true;
-        }
-        return;
-      }
-      case 'evict':
-        return this.#applyEvict(
-          (effect.entry ?? asked) as MemoryRecord | undefined,
-          effect.reason ?? 'rule',
-        );
-      default:
-        throw new InvalidOptionsError(
-          `a rule asked for ${describe((effect as { action?: unknown }).action)}; known actions are evict, set, get and clear.`,
-        );
-    }
-  }
-
-  #applyEvict(record: MemoryRecord | undefined, reason: RemovalReason): void {
-    if (!record || record.isGone) return;
-    if (record.branch) return this.#table.drop(record, reason);
-    // The incoming entry, not in the table yet: refused.
-    record.isGone = true;
-    this.#noteGone(record, reason);
-  }
-
-  #applySet(effect: Extract<RuleEffect, { action: 'set' }>, asked: RuleEntry | undefined): void {
-    if (!asked) return;
-    const value = this.host.admit ? this.host.admit(effect.value, effect.key) : effect.value;
-    const ttlMs = effect.ttl === undefined ? (asked as MemoryRecord).ttlMs : effect.ttl * 1_000;
-    const at = { scope: asked.scope, key: effect.key };
-    const written = this.#insert(
-      at,
-      { value, ttlMs, graceMs: 0, sliding: false, tags: [] },
-      undefined,
-      undefined,
-    );
-    if (isPromise(written))
-      written.catch((error: unknown) =>
-        this.host.listener.onFault?.({ during: 'rule', storage: this.type, error }),
-      );
   }
 
   /** The result, or a promise of it when asynchronous rules are at work. */
