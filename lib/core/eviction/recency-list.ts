@@ -33,8 +33,10 @@ export class RecencyList<T> {
     this.#append(link);
   }
 
+  /** Its neighbours are forgotten: whoever still holds the link must not hold all that ever came after it. */
   remove(link: Link<T>): void {
     this.#unlink(link);
+    link.newer = link.older = undefined;
     this.#size--;
   }
 

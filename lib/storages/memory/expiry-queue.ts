@@ -1,13 +1,16 @@
 import type { MemoryRecord } from './memory-record.js';
 
-/** A place in the queue; passes to the record that replaces its own. */
+/**
+ * A place in the queue; passes to the record that replaces its own. `undefined`: its record has left, or is queued
+ * elsewhere. It may stay for as long as the record would have lived, so it must not keep a value in memory.
+ */
 export interface ExpirySlot {
   readonly due: number;
-  record: MemoryRecord;
+  record: MemoryRecord | undefined;
 }
 
 /**
- * Records by the time at which they become stale or must be gone: a binary heap. Removed and renewed records stay in it
+ * Records by the time at which they become stale or must be gone: a binary heap. Slots of removed and renewed records stay in it
  * until their old time comes, or until they are more than half of it; so `add` is all that a write pays, O(1) on average.
  */
 export class ExpiryQueue {
@@ -24,41 +27,42 @@ export class ExpiryQueue {
    */
   add(record: MemoryRecord): void {
     const due = record.nextEnd;
-    if (due === Infinity || (record.queuedFor !== undefined && due >= record.queuedFor)) return;
-    const isMoved = record.queuedFor !== undefined;
-    record.queuedFor = due;
+    if (due === Infinity || (record.slot !== undefined && due >= record.slot.due)) return;
+    // Its old slot stays behind.
+    const isMoved = this.detach(record);
     record.slot = { due, record };
     this.#push(record.slot);
-    // Its old slot stays behind.
-    if (isMoved) this.noteGoneAtOnce(1);
+    if (isMoved) this.noteDetached(1);
   }
 
   /** `next` takes the place of `gone`, which has left the cache, without the queue growing. */
   handOver(gone: MemoryRecord, next: MemoryRecord): void {
     const { slot } = gone;
-    if (
-      slot &&
-      slot.record === gone &&
-      next.queuedFor === undefined &&
-      slot.due <= next.nextEnd &&
-      next.nextEnd !== Infinity
-    ) {
+    if (slot && slot.due <= next.nextEnd && next.nextEnd !== Infinity) {
       slot.record = next;
       next.slot = slot;
-      next.queuedFor = slot.due;
+      gone.slot = undefined;
     } else {
       this.noteGone(gone);
       this.add(next);
     }
   }
 
-  /** A record of this queue has left the cache. */
+  /** A record has left the cache. */
   noteGone(record: MemoryRecord): void {
-    if (record.queuedFor !== undefined) this.noteGoneAtOnce(1);
+    if (this.detach(record)) this.noteDetached(1);
   }
 
-  /** So many records that are queued have left the cache. */
-  noteGoneAtOnce(count: number): void {
+  /** Empties the record's slot; `false`: it has none. Of many records at once, {@link noteDetached} is told how many had. */
+  detach(record: MemoryRecord): boolean {
+    if (record.slot === undefined) return false;
+    record.slot.record = undefined;
+    record.slot = undefined;
+    return true;
+  }
+
+  /** So many slots were left behind. */
+  noteDetached(count: number): void {
     this.#gone += count;
     if (this.#gone > 64 && this.#gone > this.#heap.length / 2) this.#compact();
   }
@@ -68,9 +72,9 @@ export class ExpiryQueue {
     for (let first = this.#heap[0]; first && first.due <= now; first = this.#heap[0]) {
       this.#pop();
       const { record } = first;
-      if (isLeft(first)) this.#gone = Math.max(0, this.#gone - 1);
+      if (record === undefined) this.#gone--;
       else {
-        record.queuedFor = undefined;
+        record.slot = undefined;
         if (record.nextEnd <= now) return record;
         this.add(record);
       }
@@ -85,7 +89,7 @@ export class ExpiryQueue {
 
   /** Drops what nobody waits for. O(n log n) of what stays. */
   #compact(): void {
-    const kept = this.#heap.filter((slot) => !isLeft(slot));
+    const kept = this.#heap.filter((slot) => slot.record !== undefined);
     this.#heap = [];
     this.#gone = 0;
     // Sorted input makes every push O(1).
@@ -121,9 +125,4 @@ export class ExpiryQueue {
     }
     heap[at] = last;
   }
-}
-
-/** Whether its record is gone, or queued elsewhere. */
-function isLeft(slot: ExpirySlot): boolean {
-  return slot.record.isGone || slot.record.slot !== slot;
 }

@@ -27,12 +27,11 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
   /** No entry outlives this, whatever renews it. */
   readonly latestEnd: number | undefined;
   readonly bytes: number;
-  /** Gone from its branch; the expiry queue may still hold it. */
+  /** Gone from its branch. */
   isGone = false;
   /** Counted as stale where it lies: past its TTL, within its grace. A stale record never becomes fresh again. */
   isStale = false;
-  /** When the expiry queue will look at it; `undefined` while it is not in there. */
-  queuedFor: number | undefined = undefined;
+  /** Where the expiry queue has it; `undefined` while it has not. */
   slot: ExpirySlot | undefined;
   /** Set while it is in the table. */
   branch: MemoryBranch | undefined;

@@ -115,12 +115,12 @@ export class MemoryTable {
     if (branch === this.#root) this.#root = MemoryBranch.root();
     branch.forEach((record) => {
       if (now < record.freshUntil) live++;
-      if (record.queuedFor !== undefined) queued++;
+      if (this.#expiry.detach(record)) queued++;
       this.#forget(record);
       if (tellEach) gone.push(record);
     });
     // Never the whole queue for one small scope of many.
-    this.#expiry.noteGoneAtOnce(queued);
+    this.#expiry.noteDetached(queued);
     const expired = branch.count - live;
     if (!tellEach && live > 0) this.host.listener.onRemoval?.(reason, live, undefined, scope);
     if (!tellEach && expired > 0)
