@@ -1,4 +1,5 @@
-import { Cluster, Redis } from 'ioredis';
+import { Redis } from 'ioredis';
+import { cutStream, openForCommands, type OwnClient } from './clients.js';
 import { faultOf, messageOf } from './faults.js';
 import { LeaseEnds } from './lease-ends.js';
 import type { Client, ResolvedRedisOptions } from './redis-options.js';
@@ -9,22 +10,6 @@ export type ConnectionListener = (error: unknown) => void;
 
 /** A connection that answers the handshake no sooner than this is opened anew. */
 const HANDSHAKE_MS = 2000;
-
-/**
- * What fences and deadlines rest on: nothing waits for a connection, and nothing is sent twice. A command that was
- * given up and sent again later could put an old value over a newer one.
- */
-const ONCE = {
-  autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 0,
-  disconnectTimeout: 100,
-};
-const OURS = {
-  enableOfflineQueue: false,
-  enableAutoPipelining: true,
-  // Reads are gathered into one MGET already.
-  autoPipeliningIgnoredCommands: ['mget'],
-};
 
 /** One client for all caches of one `redisStorage`, with what keeps it honest: quick reconnects and no late writes. */
 export class Connection {
@@ -42,11 +27,13 @@ export class Connection {
   #slots: readonly number[] | undefined;
   #generation = 0;
 
+  /** @param own unless the client was handed in */
   private constructor(
     readonly client: Client,
     readonly options: ResolvedRedisOptions,
+    readonly own: OwnClient | undefined,
   ) {
-    this.isOwned = options.source.client === undefined;
+    this.isOwned = own !== undefined;
     this.isCluster = client.isCluster;
     this.leaseEnds = new LeaseEnds(options, client.options.keyPrefix ?? '', this.#tell);
     client.on('ready', this.#settle).on('ready', this.#renew).on('close', this.#settle);
@@ -54,10 +41,10 @@ export class Connection {
   }
 
   static open(options: ResolvedRedisOptions): Connection {
-    return new Connection(
-      options.source.client ?? connect(options.source, options.timeoutMs),
-      options,
-    );
+    const { source, timeoutMs } = options;
+    if (source.client) return new Connection(source.client, options, undefined);
+    const own = openForCommands(source, timeoutMs);
+    return new Connection(own.client, options, own);
   }
 
   /** Whether a command sent now can be expected to go out. A lazy client connects with its first command. */
@@ -109,7 +96,7 @@ export class Connection {
     if (!this.isOwned || count < this.options.reconnectAfterTimeouts) return;
     this.#timeouts.delete(master);
     const server = this.#serverAt(master);
-    if (server) cut(server);
+    if (server) cutStream(server);
   }
 
   /** Closes what was opened here; leaves a client alone that was handed in. */
@@ -118,20 +105,18 @@ export class Connection {
     client.off('ready', this.#settle).off('ready', this.#renew).off('close', this.#settle);
     this.#settle();
     this.leaseEnds.close();
-    if (!this.isOwned) return;
-    const gone = new Promise<void>((resolve) => this.client.once('end', () => resolve()));
+    if (!this.own) return;
+    const gone = new Promise<void>((resolve) => client.once('end', () => resolve()));
     let timer: ReturnType<typeof setTimeout> | undefined;
+    // Not unref'd: a process that waits for this must not end before it has.
     const enough = new Promise<void>(
-      (resolve) => (timer = setTimeout(resolve, this.options.timeoutMs).unref()),
+      (resolve) => (timer = setTimeout(resolve, this.options.timeoutMs)),
     );
     // QUIT lets commands under way finish; a server that does not answer is left without a word.
-    this.client.quit().catch(() => this.client.disconnect());
+    client.quit().catch(() => client.disconnect());
     await Promise.race([gone, enough]);
     clearTimeout(timer);
-    // On a connection that has ended already, a disconnect would leave a timer behind.
-    if (this.client.status === 'end') return;
-    this.client.disconnect();
-    for (const server of this.#servers()) cut(server);
+    this.own.cut();
   }
 
   /** Without the command, which may be the one that carried the password. */
@@ -160,60 +145,12 @@ export class Connection {
     else client.on('+node', (node: Redis) => guard(node));
   }
 
-  #servers(): Redis[] {
-    return this.client instanceof Redis ? [this.client] : this.client.nodes('all');
-  }
-
   #serverAt(master: string): Redis | undefined {
     if (this.client instanceof Redis) return this.client;
     return this.client
       .nodes('all')
       .find(({ options }) => `${options.host}:${options.port}` === master);
   }
-}
-
-function connect(source: ResolvedRedisOptions['source'], timeoutMs: number): Client {
-  const retryStrategy = (attempt: number): number =>
-    Math.min(1000, 25 * 2 ** Math.min(attempt, 6)) * (0.75 + Math.random() / 2);
-  const connectTimeout = 4 * timeoutMs;
-  if (source.cluster) {
-    const { nodes, options = {} } = source.cluster;
-    return new Cluster([...nodes], {
-      clusterRetryStrategy: retryStrategy,
-      slotsRefreshTimeout: 1000,
-      slotsRefreshInterval: 1000,
-      // Some of its keys have moved, others not yet: a matter of milliseconds.
-      retryDelayOnTryAgain: 25,
-      ...options,
-      ...OURS,
-      redisOptions: {
-        connectTimeout,
-        reconnectOnError: isDemoted,
-        ...options.redisOptions,
-        ...ONCE,
-      },
-    } as object);
-  }
-  const given = source.options ?? source.sentinel;
-  const own = {
-    connectTimeout,
-    retryStrategy,
-    reconnectOnError: isDemoted,
-    ...given,
-    ...OURS,
-    ...ONCE,
-  } as object;
-  return source.url === undefined ? new Redis(own) : new Redis(source.url, own);
-}
-
-/** After a failover the old master turns read-only under our connection: ask again who is master. */
-function isDemoted(error: Error): boolean {
-  return error.message.startsWith('READONLY');
-}
-
-/** Ends the connection at once. `disconnect` would wait for the other side, which may have stopped answering. */
-function cut(server: Redis): void {
-  (server as unknown as { stream?: { destroy(): void } }).stream?.destroy();
 }
 
 /**
@@ -224,7 +161,7 @@ function guard(server: Redis): void {
   let previous: { readonly run: unknown; readonly id: number } | undefined;
   server.on('connect', () => {
     setTimeout(() => {
-      if (server.status === 'connect') cut(server);
+      if (server.status === 'connect') cutStream(server);
     }, HANDSHAKE_MS).unref();
   });
   server.on('ready', () => {

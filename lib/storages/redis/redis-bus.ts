@@ -1,13 +1,14 @@
 import type { BusConnection, BusHandlers, CacheBus } from '../../core/bus.js';
 import { systemClock } from '../../core/clock.js';
 import { withDeadline } from '../../core/resilience/deadline.js';
+import { openForMessages, type OwnClient } from './clients.js';
 import {
   resolveRedisOptions,
   type Client,
   type RedisStorageOptions,
   type ResolvedRedisOptions,
 } from './redis-options.js';
-import { connectBeside, Subscriber } from './subscriber.js';
+import { Subscriber } from './subscriber.js';
 
 /** Starts every channel, before the prefix of the storage. */
 const CHANNEL = 'bus';
@@ -24,6 +25,8 @@ export function redisBus(options: RedisStorageOptions): CacheBus {
 class RedisBusConnection implements BusConnection {
   readonly #listener: Subscriber;
   readonly #speaker: Client;
+  /** Unless the client that speaks was handed in. */
+  readonly #own: OwnClient | undefined;
   #isClosed = false;
 
   constructor(
@@ -33,11 +36,11 @@ class RedisBusConnection implements BusConnection {
   ) {
     const { source, prefix } = options;
     this.#listener = new Subscriber(source, `${prefix}.${CHANNEL}.${channel}`, handlers);
-    this.#speaker =
-      source.client ??
-      connectBeside(source, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
+    const once = { enableOfflineQueue: false, maxRetriesPerRequest: 0 };
+    this.#own = source.client ? undefined : openForMessages(source, once);
+    this.#speaker = source.client ?? this.#own!.client;
     // A text that cannot be spoken is rejected by itself, and says nothing about listening.
-    if (!source.client) this.#speaker.on('error', ignoreHere);
+    this.#own?.client.on('error', ignoreHere);
   }
 
   /** With a deadline of its own: a client may keep a command for ever. */
@@ -58,7 +61,7 @@ class RedisBusConnection implements BusConnection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#listener.close();
-    if (!this.options.source.client) this.#speaker.disconnect();
+    this.#own?.cut();
     await Promise.resolve();
   }
 }

@@ -1,25 +1,22 @@
-import { Cluster, Redis } from 'ioredis';
+import { Cluster } from 'ioredis';
 import type { BusHandlers } from '../../core/bus.js';
 import { StorageUnavailableError } from '../../core/errors.js';
-import type { Client, RedisStorageOptions } from './redis-options.js';
-
-/** Between attempts to connect again, at most. */
-const RETRY_MS_MAX = 1_000;
+import { openForMessages, type OwnClient, type Source } from './clients.js';
 
 /**
  * Listens to one channel, on a connection of its own: beside a client that was handed in it opens a duplicate. Connects
  * and subscribes again by itself whenever that is lost, and says so.
  */
 export class Subscriber {
-  readonly #client: Client;
+  readonly #own: OwnClient;
   #isClosed = false;
 
   constructor(
-    source: RedisStorageOptions,
+    source: Source,
     readonly channel: string,
     readonly handlers: BusHandlers,
   ) {
-    this.#client = connectBeside(source, {
+    this.#own = openForMessages(source, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: null,
       autoResubscribe: false,
@@ -29,18 +26,18 @@ export class Subscriber {
 
   /** Listening looks fine but nothing arrives, or was refused: connects anew. */
   reset(): void {
-    if (!this.#isClosed) this.#client.disconnect(true);
+    if (!this.#isClosed) this.#own.client.disconnect(true);
   }
 
   /** Idempotent. Nothing is told afterwards. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#client.disconnect();
+    this.#own.cut();
   }
 
   #listen(): void {
-    const client = this.#client;
+    const { client } = this.#own;
     client.on('message', (channel: string, text: string) => {
       if (channel === this.channel && !this.#isClosed) this.handlers.onMessage(text);
     });
@@ -55,7 +52,7 @@ export class Subscriber {
 
   #subscribe(): void {
     if (this.#isClosed) return;
-    this.#client.subscribe(this.channel).then(
+    this.#own.client.subscribe(this.channel).then(
       () => {
         if (!this.#isClosed) this.handlers.onUp();
       },
@@ -66,29 +63,4 @@ export class Subscriber {
   #down(reason: unknown): void {
     if (!this.#isClosed) this.handlers.onDown(reason);
   }
-}
-
-/** Another connection to where the storage's own one leads. */
-export function connectBeside(source: RedisStorageOptions, own: object): Client {
-  const retryStrategy = (attempt: number): number => Math.min(RETRY_MS_MAX, 50 * attempt);
-  if (source.client) {
-    return source.client instanceof Cluster
-      ? source.client.duplicate([], {
-          clusterRetryStrategy: retryStrategy,
-          enableOfflineQueue: false,
-          lazyConnect: false,
-        } as object)
-      : (source.client as Redis).duplicate({ ...own, retryStrategy, lazyConnect: false });
-  }
-  if (source.cluster) {
-    const { nodes, options = {} } = source.cluster;
-    return new Cluster([...nodes], {
-      ...options,
-      clusterRetryStrategy: retryStrategy,
-      enableOfflineQueue: false,
-      lazyConnect: false,
-    } as object);
-  }
-  const given = { ...(source.options ?? source.sentinel), retryStrategy, ...own } as object;
-  return source.url === undefined ? new Redis(given) : new Redis(source.url, given);
 }
