@@ -1,6 +1,15 @@
 import { GLOBAL_SCOPE, type ScopeNode, type ScopePath } from '../../core/scope.js';
 import type { MemoryRecord } from './memory-record.js';
 
+/** What a scope takes while there is anything in it, and what a tag takes at each level where it is looked for. */
+const BRANCH_BYTES = 650;
+const TAG_BYTES = 200;
+
+/** Estimated bytes of a tree beside those of its records. */
+interface Upkeep {
+  bytes: number;
+}
+
 /** One scope's place in the tree of entries. Exists only while there are entries in it or below it (P16). */
 export class MemoryBranch {
   readonly records = new Map<string, MemoryRecord>();
@@ -18,10 +27,12 @@ export class MemoryBranch {
   constructor(
     readonly path: ScopePath,
     readonly parent: MemoryBranch | undefined,
+    /** One for the whole tree. */
+    readonly upkeep: Upkeep,
   ) {}
 
   static root(): MemoryBranch {
-    return new MemoryBranch(GLOBAL_SCOPE, undefined);
+    return new MemoryBranch(GLOBAL_SCOPE, undefined, { bytes: 0 });
   }
 
   /** The branch at `path` below this root, or `undefined`. One Map look-up per level, and no string is built. */
@@ -45,6 +56,7 @@ export class MemoryBranch {
       if (above.count === 0) above.#leave();
     }
     this.#leave();
+    this.#forgetUpkeep();
     return count;
   }
 
@@ -70,7 +82,8 @@ export class MemoryBranch {
     const found = this.find(path);
     if (found) return found;
     const parent = this.grow(path.parent!);
-    const branch = new MemoryBranch(path, parent);
+    const branch = new MemoryBranch(path, parent, this.upkeep);
+    this.upkeep.bytes += bytesOf(path);
     const level = path.level!;
     let siblings = parent.children.get(level);
     if (!siblings) parent.children.set(level, (siblings = new Map<string, MemoryBranch>()));
@@ -128,14 +141,29 @@ export class MemoryBranch {
   #tag(tag: string): Set<MemoryRecord> {
     this.tagged ??= new Map();
     let records = this.tagged.get(tag);
-    if (!records) this.tagged.set(tag, (records = new Set()));
+    if (!records) {
+      this.tagged.set(tag, (records = new Set()));
+      this.upkeep.bytes += TAG_BYTES;
+    }
     return records;
   }
 
   #untag(tag: string, record: MemoryRecord): void {
     const records = this.tagged?.get(tag);
     records?.delete(record);
-    if (records?.size === 0) this.tagged!.delete(tag);
+    if (records?.size !== 0) return;
+    this.tagged!.delete(tag);
+    this.upkeep.bytes -= TAG_BYTES;
+  }
+
+  /** Of a subtree that was cut: all but the branch itself, which has left already. */
+  #forgetUpkeep(): void {
+    this.upkeep.bytes -= TAG_BYTES * (this.tagged?.size ?? 0);
+    for (const siblings of this.children.values())
+      for (const child of siblings.values()) {
+        this.upkeep.bytes -= bytesOf(child.path);
+        child.#forgetUpkeep();
+      }
   }
 
   /** An empty branch leaves its parent. */
@@ -144,8 +172,13 @@ export class MemoryBranch {
     const siblings = level && this.parent?.children.get(level);
     if (!siblings || siblings.get(ids.at(-1)!) !== this) return;
     siblings.delete(ids.at(-1)!);
+    this.upkeep.bytes -= bytesOf(this.path);
     if (siblings.size > 0) return;
     this.parent!.children.delete(level);
     this.parent!.level = this.parent!.ofLevel = undefined;
   }
+}
+
+function bytesOf({ ids }: ScopePath): number {
+  return BRANCH_BYTES + ids.at(-1)!.length * 2;
 }

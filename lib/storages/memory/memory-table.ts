@@ -35,8 +35,9 @@ export class MemoryTable {
     return this.#root.count;
   }
 
+  /** Estimated, with what scopes and tags take; 0 where nothing limits bytes. */
   get bytes(): number {
-    return this.#bytes;
+    return this.limits.measures ? this.#bytes + this.#root.upkeep.bytes : 0;
   }
 
   /** The record in that place, expired or not. */
@@ -200,9 +201,10 @@ export class MemoryTable {
 
   #makeRoom(incoming: MemoryRecord): void {
     const { maxEntries, maxBytes } = this.limits;
-    while (this.size > maxEntries || this.#bytes > maxBytes) {
+    while (this.size > maxEntries || this.bytes > maxBytes) {
       // A value that alone is over the limit leaves at once; the others need not make room for it.
-      const victim = incoming.bytes > maxBytes ? incoming : this.#victim();
+      const isTooLarge = incoming.bytes > maxBytes && !incoming.isGone;
+      const victim = isTooLarge ? incoming : this.#victim();
       const isExpired = this.host.clock.monotonic() >= victim.staleUntil;
       this.drop(victim, isExpired ? 'expired' : this.size > maxEntries ? 'lru' : 'size');
     }

@@ -11,6 +11,8 @@ import { RuleRunner } from './rule-runner.js';
 
 /** What an entry takes beside its key and value: the record, its links, its places in maps and queues. */
 const RECORD_BYTES = 400;
+/** What each of its tags takes at each level. */
+const TAGGED_BYTES = 60;
 
 /** Expired entries reclaimed before rules are asked about an incoming one. */
 const EXPIRED_MAX = 1_000;
@@ -46,7 +48,7 @@ export class MemoryWrites {
     endsWith: MemoryRecord | undefined,
   ): Awaitable<boolean> {
     const now = this.host.clock.monotonic();
-    const bytes = this.#measures ? RECORD_BYTES + at.key.length * 2 + sizeOf(entry.value) : 0;
+    const bytes = this.#measures ? bytesOf(at, entry) : 0;
     const latestEnd = this.hasRules ? now + this.rules.maxAgeMs : undefined;
     const record = new MemoryRecord(at.scope, at.key, entry, now, latestEnd, bytes);
     if (endsWith) record.endWith(endsWith);
@@ -150,4 +152,10 @@ export class MemoryWrites {
         this.host.listener.onFault?.({ during: 'rule', storage: 'memory', error }),
       );
   }
+}
+
+function bytesOf({ scope, key }: EntryAddress, { value, tags }: NewEntry): number {
+  let bytes = RECORD_BYTES + key.length * 2 + sizeOf(value);
+  for (const tag of tags) bytes += tag.length * 2 + TAGGED_BYTES * (scope.ids.length + 1);
+  return bytes;
 }

@@ -361,6 +361,45 @@ describe('limits of the memory storage', () => {
     expect((await cache.stats()).storage).toMatchObject({ bytes: 0, entries: 0 });
   });
 
+  it('P16 the limit of bytes counts what scopes and tags take', async () => {
+    const { cache } = setUp([], { maxBytes: 1_000_000 });
+    for (let at = 0; at < 3_000; at++)
+      await cache.set('k', at, { scope: { org: 'o', user: `u${at}` } });
+    expect(await cache.size()).toBeLessThan(1_000);
+    await cache.clear();
+    const tags = Array.from({ length: 10 }, (_, at) => 't'.repeat(100) + at);
+    for (let at = 0; at < 3_000; at++)
+      await cache.set(`k${at}`, at, { tags: tags.map((tag) => `${tag}-${at}`) });
+    expect(await cache.size()).toBeLessThan(250);
+  });
+
+  it('P16 what scopes and tags took is given back, whichever way they go', async () => {
+    const leaving: readonly ((cache: Cache, clock: ManualClock) => Promise<unknown>)[] = [
+      (cache) => cache.evictScope('global'),
+      (cache) => cache.evictScope({ org: 'o' }),
+      async (cache) => {
+        for (let at = 0; at < 9; at++) await cache.evictScope({ org: 'o', user: `u${at}` });
+      },
+      (cache) => cache.evictTags(['t', 'u0', 'u1', 'u2']),
+      (cache) => cache.clear(),
+      async (cache, clock) => {
+        clock.advance(60_000);
+        await cache.removeExpired();
+      },
+    ];
+    for (const leave of leaving) {
+      const { cache, clock } = setUp([], { maxBytes: 1_000_000 });
+      for (let at = 0; at < 90; at++)
+        await cache.set(`k${at % 10}`, at, {
+          scope: { org: 'o', user: `u${at % 9}` },
+          tags: at % 2 ? ['t'] : ['t', `u${at % 3}`],
+          ttl: 60,
+        });
+      await leave(cache, clock);
+      expect((await cache.stats()).storage).toMatchObject({ bytes: 0, entries: 0 });
+    }
+  });
+
   it('P16 a value over the limit is not kept, and the others stay', async () => {
     const { cache } = setUp([], { maxBytes: 10_000 });
     await cache.set('small', 1);
