@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 
 const { status } = spawnSync(
   process.execPath,
-  ['scripts/test.mjs', 'test/file/processes', '-t', 'kill -9'],
+  ['scripts/test.mjs', 'test/file/system', '-t', 'kill -9'],
   {
     stdio: 'inherit',
     env: { ...process.env, CRASH_ROUNDS: process.argv[2] ?? '240' },

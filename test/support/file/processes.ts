@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { resolve } from 'node:path';
 
 const WORKER = resolve('test/support/file/worker.mjs');
@@ -34,7 +34,13 @@ export function startWorker(
   let stdout = '';
   let stderr = '';
   let hear: (line: unknown) => void = () => undefined;
-  const said = new Promise<unknown>((done) => (hear = done));
+  let giveUp: (error: Error) => void = () => undefined;
+  const said = new Promise<unknown>((done, fail) => {
+    hear = done;
+    giveUp = fail;
+  });
+  // Most callers only wait for its end.
+  said.catch(() => undefined);
   child.stdout!.on('data', (data: Buffer) => {
     stdout += data.toString();
     if (stdout.includes('\n')) hear(JSON.parse(stdout.slice(0, stdout.indexOf('\n'))));
@@ -42,7 +48,12 @@ export function startWorker(
   child.stderr!.on('data', (data: Buffer) => (stderr += data.toString()));
   const ended = new Promise<Ended>((done, fail) => {
     child.on('error', fail);
-    child.on('close', (code, signal) => done({ code, signal, lines: parse(stdout), stderr }));
+    child.on('close', (code, signal) => {
+      giveUp(
+        new Error(`The worker ended with ${code ?? signal} before it said anything: ${stderr}`),
+      );
+      done({ code, signal, lines: parse(stdout), stderr });
+    });
   });
   return { child, ended, said };
 }
@@ -52,21 +63,8 @@ function parse(stdout: string): unknown[] {
   return lines.map((line) => JSON.parse(line) as unknown);
 }
 
-/** Installs what the machine lacks where that is allowed; else says the one line to type. */
-export function need(program: string, debianPackage: string): void {
-  if (works(program)) return;
-  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], {
-    stdio: 'ignore',
-  });
-  if (!works(program))
-    throw new Error(
-      `These tests need ${program}: apt-get update && apt-get install -y ${debianPackage}`,
-    );
-}
-
-function works(program: string): boolean {
-  return spawnSync(program, ['-V'], { stdio: 'ignore' }).error === undefined;
-}
+const ALLOWED =
+  'If it may not attach to processes, type: sudo sysctl -w kernel.yama.ptrace_scope=0';
 
 export const isRoot = process.getuid?.() === 0;
 
@@ -99,10 +97,12 @@ export async function killAtCall(
   const tracer = spawn('strace', options, { stdio: ['ignore', 'ignore', 'pipe'] });
   await new Promise<void>((done, fail) => {
     tracer.on('error', fail);
-    tracer.on('close', (code) => fail(new Error(`strace ended with ${code}`)));
-    tracer.stderr.on('data', (data: Buffer) =>
-      data.toString().includes('attached') ? done() : undefined,
-    );
+    let said = '';
+    tracer.on('close', (code) => fail(new Error(`strace ended with ${code}: ${said}${ALLOWED}`)));
+    tracer.stderr.on('data', (data: Buffer) => {
+      said += data.toString();
+      if (said.includes('attached')) done();
+    });
   });
   tracer.removeAllListeners('close');
   const detached = new Promise((done) => tracer.on('close', done));

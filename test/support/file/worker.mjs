@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 const [lib, command, ...args] = process.argv.slice(2);
 const { fileStorage, readSnapshot, writeSnapshot } = await import(join(lib, 'file.js'));
-const { ScopeTree } = await import(join(lib, 'core/scope.js'));
+const { ScopeTree } = await import(join(lib, 'core/scope-tree.js'));
 const { nodePlatform } = await import(join(lib, 'platform/node-platform.js'));
 
 const scopes = new ScopeTree(['org', 'user', 'session']);

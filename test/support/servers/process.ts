@@ -1,4 +1,4 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -33,35 +33,6 @@ export function freePort(): Promise<number> {
       server.close(() => resolve(port));
     });
   });
-}
-
-/** The program's path; installed by apt-get where that is allowed, else the error says what to type. */
-export function findProgram(program: string, aptPackage: string): string {
-  const found = which(program);
-  if (found) return found;
-  const install = `apt-get install -y --no-install-recommends ${aptPackage}`;
-  const asRoot = process.getuid?.() === 0 ? install : `sudo -n ${install}`;
-  try {
-    execFileSync('sh', ['-c', asRoot], {
-      stdio: 'ignore',
-      timeout: 120_000,
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    });
-  } catch (cause) {
-    throw new Error(`These tests need ${program}. Type: sudo ${install}`, { cause });
-  }
-  const installed = which(program);
-  if (installed) return installed;
-  throw new Error(`${program} is still missing after installing ${aptPackage}.`);
-}
-
-function which(program: string): string | undefined {
-  try {
-    return execFileSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).trim();
-  } catch {
-    // Not on the PATH: that is the answer.
-    return undefined;
-  }
 }
 
 /** Starts `program` in a temporary folder and waits until `isUp` says so. */

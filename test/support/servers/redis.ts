@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { findProgram, freePort, startProcess, type ServerProcess } from './process.js';
+import { findProgram } from '../programs.js';
+import { freePort, startProcess, type ServerProcess } from './process.js';
 
 const run = promisify(execFile);
 
@@ -16,7 +17,7 @@ export async function cli(port: number, ...command: string[]): Promise<string> {
 export async function startRedis(
   args: readonly string[] = [],
   onPort?: number,
-  program = findProgram('redis-server', 'redis-server'),
+  program = findProgram('redis-server'),
 ): Promise<ServerProcess> {
   const port = onPort ?? (await freePort());
   return startProcess(program, port, (folder) => [...basics(port, folder), ...args], isUp);
@@ -151,7 +152,7 @@ async function startOneSentinel(masterPort: number): Promise<ServerProcess> {
     writeFileSync(file, `${lines.join('\n')}\n`);
     return [file];
   };
-  return startProcess(findProgram('redis-sentinel', 'redis-sentinel'), port, config, isUp);
+  return startProcess(findProgram('redis-sentinel'), port, config, isUp);
 }
 
 async function isUp(port: number): Promise<boolean> {
