@@ -9,6 +9,7 @@ import { makeCache } from '../support/make-cache.js';
 import type { ServerProcess } from '../support/servers/process.js';
 import { startProxy, type Proxy } from '../support/servers/proxy.js';
 import { cli, startRedis, until } from '../support/servers/redis.js';
+import { Stalls } from '../support/stalls.js';
 import { sleep } from './support.js';
 
 const BEAT_MS = 200;
@@ -262,12 +263,17 @@ describe('a client handed in', () => {
 });
 
 describe('P12 P13 a server that hangs, dies and returns, under load', () => {
-  const LIMIT_MS = 600;
+  /**
+   * One deadline of 250 ms, half of one for evictions that have to be carried out first, and what timers add. Not counted: what
+   * this process stood still meanwhile.
+   */
+  const LIMIT_MS = 450;
 
   test('no request waits beyond its deadlines, nothing stale is read on return, evictions arrive', async () => {
     await cli(server.port, 'flushall');
     const [a, b] = [await node(), await node()];
-    const times: { phase: string; ms: number }[] = [];
+    const times: { phase: string; ms: number; stalledMs: number }[] = [];
+    const stalls = new Stalls();
     let phase = 'up';
     let isOver = false;
     const truth = new Map<string, number>();
@@ -275,10 +281,12 @@ describe('P12 P13 a server that hangs, dies and returns, under load', () => {
       for (let count = 0; !isOver; count++) {
         const key = `k${(count * 7 + nth) % 40}`;
         const start = performance.now();
+        const stalledBefore = stalls.soFarMs();
         if (count % 10 === 9) await cache.evictScope({ org: `o${nth % 4}` });
         else
           await cache.getOrSet(key, () => truth.get(key) ?? 0, { scope: { org: `o${nth % 4}` } });
-        times.push({ phase, ms: performance.now() - start });
+        const stalledMs = stalls.soFarMs() - stalledBefore;
+        times.push({ phase, ms: performance.now() - start - stalledMs, stalledMs });
         await sleep(2);
       }
     };
@@ -298,12 +306,14 @@ describe('P12 P13 a server that hangs, dies and returns, under load', () => {
     await sleep(1_500);
     isOver = true;
     await Promise.all(loads);
+    stalls.stop();
     for (const one of new Set(times.map((time) => time.phase))) {
       const all = times.filter((time) => time.phase === one).map(({ ms }) => ms);
       all.sort((first, second) => first - second);
       const p99 = all[Math.ceil(all.length * 0.99) - 1]!;
+      const stalledMs = Math.max(...times.map((time) => (time.phase === one ? time.stalledMs : 0)));
       console.log(
-        `${one}: ${all.length} requests, p99 ${p99.toFixed(1)} ms, worst ${all.at(-1)!.toFixed(1)} ms`,
+        `${one}: ${all.length} requests, p99 ${p99.toFixed(1)} ms, worst ${all.at(-1)!.toFixed(1)} ms, stalls up to ${stalledMs.toFixed(0)} ms`,
       );
       expect(all.at(-1)!).toBeLessThan(LIMIT_MS);
     }

@@ -331,13 +331,13 @@ export class ResilientStorage implements OpenStorage {
   }
 
   /**
-   * Nothing that it concerns is let through before the journal is delivered, which may take half of its time: what began
-   * later than that might come too late for its caller, and change something all the same.
+   * Nothing that it concerns is let through before the journal is delivered, which may take half of a single operation's
+   * time: what began later might come too late for its caller, and change something all the same.
    */
   async #afterReplay<T>(during: string, work: () => Awaitable<T>, ms: number): Promise<T> {
     const { clock } = this.host;
     const start = clock.monotonic();
-    await withDeadline(clock, ms / 2, during, this.#replay());
+    await withDeadline(clock, this.timeoutMs / 2, during, this.#replay());
     return this.#timed(during, work(), ms - (clock.monotonic() - start));
   }
 

@@ -184,7 +184,7 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
     expect(await cache.get('m')).toBe('loaded');
   });
 
-  it('P12 after five failures in a row nothing is tried for half a second; then one probe closes the circuit', async () => {
+  it('P12 after five failures in a row nothing is tried for 100 ms; then one probe closes the circuit', async () => {
     const { clock, faulty, cache } = setUp();
     await cache.set('k', 1);
     faulty.failNext(Infinity);
@@ -195,9 +195,37 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
     expect(faulty.calls).toHaveLength(tried);
     expect((await cache.stats()).storage).toMatchObject({ circuitOpen: 1 });
     faulty.recover();
-    await clock.advanceAsync(500);
+    await clock.advanceAsync(99);
+    expect(await cache.get('k')).toBeUndefined();
+    await clock.advanceAsync(1);
     expect(await cache.get('k')).toBe(1);
     expect((await cache.stats()).storage).toMatchObject({ circuitOpen: 0 });
+  });
+
+  it('P12 each probe that fails doubles the time without one, up to five seconds; one that succeeds starts over', async () => {
+    const { clock, faulty, cache } = setUp();
+    const fail = async (): Promise<void> => {
+      faulty.failNext(Infinity);
+      for (let at = 0; at < 5; at++) await cache.get('k');
+    };
+    /** Ms until the next call is let through. */
+    const closedMs = async (): Promise<number> => {
+      const tried = faulty.calls.length;
+      for (let ms = 0; ; ms += 100) {
+        await cache.get('k');
+        if (faulty.calls.length > tried) return ms;
+        await clock.advanceAsync(100);
+      }
+    };
+    await fail();
+    const pauses: number[] = [];
+    for (let probe = 0; probe < 8; probe++) pauses.push(await closedMs());
+    expect(pauses).toEqual([100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+    faulty.recover();
+    await clock.advanceAsync(5_000);
+    await cache.get('k');
+    await fail();
+    expect(await closedMs()).toBe(100);
   });
 
   it('P12 of many calls while the circuit is half open only one is let through', async () => {
@@ -234,6 +262,31 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
       await clock.advanceAsync(1_000);
       expect(await cache.get('k', { scope: { org: 'o' } })).not.toBe('old');
       expect((await cache.stats()).storage).toMatchObject({ journaledEvictions: 0 });
+    },
+  );
+
+  it.each([
+    ['get', (cache: ReturnType<typeof createTestCache>) => cache.get('k')],
+    ['set', (cache: ReturnType<typeof createTestCache>) => cache.set('k', 1)],
+    ['delete', (cache: ReturnType<typeof createTestCache>) => cache.delete('k')],
+    ['evictScope', (cache: ReturnType<typeof createTestCache>) => cache.evictScope('global')],
+    ['update', (cache: ReturnType<typeof createTestCache>) => cache.update('k', () => 1)],
+  ])(
+    'P12 a %s waits for half a deadline for evictions to be carried out first',
+    async (_name, act) => {
+      const { clock, faulty, cache } = setUp();
+      faulty.failNext(2);
+      await cache.delete('k');
+      await cache.delete('l');
+      faulty.hang();
+      const since = clock.monotonic();
+      const ended = act(cache).then(
+        () => clock.monotonic(),
+        () => clock.monotonic(),
+      );
+      await clock.advanceAsync(2_000);
+      expect((await ended) - since).toBe(125);
+      faulty.recover();
     },
   );
 

@@ -1,0 +1,29 @@
+const TICK_MS = 10;
+/** A tick this late is a stall rather than a timer's usual unpunctuality. */
+const LATE_MS = 5;
+
+/** For how long this process stood still, so that a call is not blamed for the machine that runs it. */
+export class Stalls {
+  #totalMs = 0;
+  #lastTick = performance.now();
+  readonly #timer = setInterval(() => this.#tick(), TICK_MS);
+
+  /** Since the beginning, the stall that is just ending included. */
+  soFarMs(): number {
+    return this.#totalMs + this.#lateMs();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tick(): void {
+    this.#totalMs += this.#lateMs();
+    this.#lastTick = performance.now();
+  }
+
+  #lateMs(): number {
+    const lateMs = performance.now() - this.#lastTick - TICK_MS;
+    return lateMs > LATE_MS ? lateMs : 0;
+  }
+}
