@@ -456,19 +456,18 @@ export class Cache {
 
   /** This cache seen from one scope: the same methods without `scope`. Level names are resolved anew by each call. */
   in(scope: ScopeSelector): ScopedCache {
-    if (typeof scope !== 'string') this.#pathOf(scope);
-    return new ScopedCache(this, scope);
+    return new ScopedCache(this, this.#ownSelector(scope));
   }
 
   /** A scope as a Map with asynchronous methods. */
   asMap<V = unknown>(scope: ScopeSelector = 'global'): CacheMap<V> {
-    return new CacheMap<V>(this, scope);
+    return new CacheMap<V>(this, this.#ownSelector(scope));
   }
 
   /** Runs `work` with these ids answering for level names, for jobs, queues and scripts. Follows every await inside. */
   runInScope<T>(ids: ScopeIds, work: () => T): T {
     this.#pathOf(ids);
-    return this.#context ? this.#context.run(ids, work) : work();
+    return this.#context ? this.#context.run({ ...ids }, work) : work();
   }
 
   /**
@@ -562,6 +561,11 @@ export class Cache {
 
   #pathOf(scope: ScopeSelector | undefined): ScopePath {
     return scope === undefined ? GLOBAL_SCOPE : this.scopes.pathOf(scope, this.#context);
+  }
+
+  /** Ids are checked and copied: what their owner does to them later must not lead to another scope. */
+  #ownSelector(scope: ScopeSelector): ScopeSelector {
+    return typeof scope === 'string' ? scope : this.#pathOf(scope).toSelector();
   }
 
   #releaser(): (entry: StoredEntry) => unknown {

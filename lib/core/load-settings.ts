@@ -94,7 +94,7 @@ function withKeeping(base: LoadSettings, options: SetOptions): LoadSettings {
   };
 }
 
-/** A list of tags, copied, without repetition. Throws InvalidKeyError for an empty or oversized one. */
+/** A list of tags, copied, frozen (it is handed out with the entry), without repetition. Throws InvalidKeyError for an empty or oversized one. */
 export function checkedTags(tags: readonly string[]): readonly string[] {
   if (!Array.isArray(tags))
     throw new InvalidKeyError(`tags: expected a list of strings, got ${describe(tags)}.`);
@@ -108,7 +108,7 @@ export function checkedTags(tags: readonly string[]): readonly string[] {
     if (byteLengthExceeds(tag, KEY_BYTES_MAX))
       throw new InvalidKeyError('tags: one is longer than 64 kB.');
   }
-  return tags.length > 1 ? [...new Set(tags)] : [...tags];
+  return Object.freeze(tags.length > 1 ? [...new Set(tags)] : [...tags]);
 }
 
 /** A life with its random part: between `ttlMs * (1 - jitter)` and `ttlMs * (1 + jitter)`, at least 1 ms. */

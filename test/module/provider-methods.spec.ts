@@ -267,6 +267,18 @@ describe('decorated provider methods', () => {
     expect([await asAnn(), await asAnn(), await asBob()]).toEqual([1, 1, 2]);
   });
 
+  it('P1: ids that are changed while the work runs do not lead it to another scope', async () => {
+    const ids = { org: 'o1', user: 'ann' };
+    const work = cache.runInScope(ids, async () => {
+      await Promise.resolve();
+      await cache.set('k', 'ann’s', { scope: 'user' });
+    });
+    ids.user = 'bob';
+    await work;
+    expect(await cache.get('k', { scope: { org: 'o1', user: 'ann' } })).toBe('ann’s');
+    expect(await cache.has('k', { scope: ids })).toBe(false);
+  });
+
   it('P9 CA-39: 50 callers of a cold key run the body once', async () => {
     const results = await Promise.all(Array.from({ length: 50 }, () => numbers.triple(7)));
     expect(new Set(results)).toEqual(new Set([21]));

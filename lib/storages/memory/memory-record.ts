@@ -5,6 +5,8 @@ import type { ScopePath } from '../../core/scope.js';
 import type { ExpirySlot } from './expiry-queue.js';
 import type { MemoryBranch } from './memory-branch.js';
 
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
 /** One entry in memory. The same object is what readers and rules see, so a hit allocates nothing. */
 export class MemoryRecord implements StoredEntry, RuleEntry {
   // First what a hit touches, so that it lies together in memory.
@@ -50,7 +52,8 @@ export class MemoryRecord implements StoredEntry, RuleEntry {
     this.latestEnd = latestEnd;
     this.bytes = bytes;
     this.value = entry.value;
-    this.tags = entry.tags;
+    // Handed out with the entry, and what the index of tags goes by.
+    this.tags = entry.tags.length === 0 ? NO_TAGS : Object.freeze(entry.tags);
     this.loadMs = entry.loadMs ?? 0;
     this.sliding = entry.sliding;
     this.storedAt = this.usedAt = now;

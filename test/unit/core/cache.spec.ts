@@ -446,6 +446,44 @@ describe.each(STORAGES)('Cache on %s', (name, makeStorage) => {
       expect(await cache.has('k')).toBe(false);
     });
 
+    it('P11 what callers do to the tags that they passed in or got back changes nothing', async () => {
+      const { cache } = setUp();
+      const spoil = (tags: readonly string[] | undefined): void => {
+        try {
+          (tags as string[]).length = 0;
+        } catch (error) {
+          expect(error).toBeInstanceOf(TypeError);
+        }
+      };
+      const tags = ['t'];
+      await cache.set('k', 1, { tags, ttl: 1, grace: 60 });
+      spoil(tags);
+      const found = await cache.lookup('k');
+      spoil(found.hit ? found.tags : undefined);
+      const inherited = await cache.getInherited('k');
+      spoil(inherited.hit ? inherited.tags : undefined);
+      for (const entry of await listed(cache.entries())) spoil(entry.tags);
+      expect(await cache.lookup('k')).toMatchObject({ tags: ['t'] });
+      expect(await cache.evictTags('t')).toBe(1);
+      await cache.increment('n');
+      const counter = await cache.lookup('n');
+      spoil(counter.hit ? counter.tags : undefined);
+      await cache.set('other', 1);
+      expect(await cache.lookup('other')).toMatchObject({ tags: [] });
+    });
+
+    it('P1 P11 what callers do to the ids that they passed in does not lead to another scope', async () => {
+      const { cache } = setUp();
+      const ids = { org: 'o', user: 'u' };
+      const view = cache.in(ids);
+      const map = cache.asMap(ids);
+      await view.set('k', 'u’s');
+      ids.user = 'v';
+      await cache.set('k', 'v’s', { scope: ids });
+      expect(await view.get('k')).toBe('u’s');
+      expect(await map.get('k')).toBe('u’s');
+    });
+
     it('P11 what merge and update return is a copy, and what update is given too', async () => {
       const { cache } = setUp();
       const merged = await cache.merge<{ list: number[] }>('k', { list: [1] });
