@@ -11,6 +11,8 @@ export class Flight<R> {
   isVoid = false;
   /** Its loader failed and said that no stale value may stand in for its answer. */
   hidesStale = false;
+  /** It waited for the storage in vain: whoever has to begin anew after it does without the storage (P12). */
+  isAway = false;
   /** The number of the last caller who joined it; 0 when nobody has. */
   lastJoined = 0;
   #evictedTags: Set<string> | undefined;

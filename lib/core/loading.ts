@@ -110,9 +110,11 @@ export class Loading {
     const caller = ++this.#callers;
     const { hardMs } = request.settings;
     const patientUntil = hardMs === Infinity ? Infinity : this.platform.clock.monotonic() + hardMs;
+    let isAway = request.isAway;
     for (let round = 0; ; round++) {
       const joined = round < JOIN_ROUNDS_MAX ? this.flights.find(request.id) : undefined;
-      if (!joined) return this.#wait(request, this.#launch(request, false), 'loaded');
+      if (!joined)
+        return this.#wait(request, this.#launch({ ...request, isAway }, false), 'loaded');
       // An eviction on another node, or of a tag, shows only at landing: whoever joined may have come after it.
       const mayBeLate = joined.isSuspect || this.storage.leases !== undefined;
       joined.lastJoined = caller;
@@ -121,6 +123,7 @@ export class Loading {
       const cameTooLate = mayBeLate && (isOutdated || caller > obtained.lastCaller);
       if (obtained.outcome === 'stale' || !cameTooLate) return obtained;
       this.flights.detach(joined);
+      isAway ||= joined.isAway;
     }
   }
 
@@ -238,6 +241,7 @@ export class Loading {
     if (request.isAway) return this.#loadAlone(request, flight, plan);
     if (!leases) return this.#load(request, flight, plan, undefined);
     let lease: Lease | undefined;
+    const since = this.platform.clock.monotonic();
     try {
       const answer = await this.#takeLease(leases, request, flight, plan, isRefresh);
       if (!('at' in answer)) return answer;
@@ -246,6 +250,7 @@ export class Loading {
       plan.throwIfAborted();
       // Without the fleet's lock the load still runs once in this process; its result just cannot be stored (P12).
       this.#fault('acquire', error, request.at);
+      this.#noteWait(flight, since);
     }
     return this.#load(request, flight, plan, lease);
   }
@@ -335,7 +340,8 @@ export class Loading {
     const confirming = this.#callers;
     if (!mayStore || flight.isFencedFor(tags)) {
       const isAsked = flight.lastJoined > lastCaller;
-      const isConfirmed = lease !== undefined && (await this.#giveBack(lease, plan, isAsked));
+      const isConfirmed =
+        lease !== undefined && (await this.#giveBack(lease, flight, plan, isAsked));
       const fenced = flight.isFencedFor(tags);
       return { ...landing, fenced, lastCaller: isConfirmed ? confirming : lastCaller };
     }
@@ -361,16 +367,25 @@ export class Loading {
   }
 
   /** Without storing. `isAsked`: somebody joined since the loader began, who has to know whether the lease was still valid. */
-  async #giveBack(lease: Lease, plan: LoadPlan, isAsked: boolean): Promise<boolean> {
+  async #giveBack(
+    lease: Lease,
+    flight: Flight<Landing>,
+    plan: LoadPlan,
+    isAsked: boolean,
+  ): Promise<boolean> {
     const leases = this.storage.leases!;
+    const since = this.platform.clock.monotonic();
+    let isConfirmed = false;
     try {
-      return isAsked && (await leases.renew(lease, plan.settings.leaseMs));
+      isConfirmed = isAsked && (await leases.renew(lease, plan.settings.leaseMs));
     } catch (error) {
       this.#fault('renew', error, lease.at);
-      return false;
-    } finally {
-      await leases.release(lease);
+      this.#noteWait(flight, since);
     }
+    const released = leases.release(lease);
+    // Who has waited for the storage in vain does not wait for it again; a failed release says so itself.
+    if (!flight.isAway) await released;
+    return isConfirmed;
   }
 
   /** `undefined` when the storage failed: that is a fault, not a fence. */
@@ -380,6 +395,7 @@ export class Loading {
     settings: LoadSettings,
     lease: Lease | undefined,
   ): Promise<boolean | undefined> {
+    const since = this.platform.clock.monotonic();
     try {
       if (lease) return await this.storage.leases!.store(lease, entry, settings.tiers);
       // No await before this call: between the fence check and a synchronous write nothing can come in between.
@@ -388,8 +404,14 @@ export class Loading {
       return isPromise(written) ? await written : written;
     } catch (error) {
       this.#fault('store', error, flight.at);
+      this.#noteWait(flight, since);
       return undefined;
     }
+  }
+
+  /** @param since when it began to wait for the storage, which has failed now */
+  #noteWait(flight: Flight<Landing>, since: number): void {
+    flight.isAway ||= this.platform.clock.monotonic() - since >= PATIENCE_MS;
   }
 
   #keepRenewed(lease: Lease, flight: Flight<Landing>, plan: LoadPlan): () => void {

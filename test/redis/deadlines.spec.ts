@@ -86,6 +86,29 @@ test.each(Object.keys(OPERATIONS))(
   },
 );
 
+test('P12 who joined a load that could not be stored any more does not wait for the server again', async () => {
+  let joiner: Promise<unknown> | undefined;
+  const since = performance.now();
+  const first = cache.getOrSet(
+    'k',
+    async () => {
+      joiner = cache.getOrSet('k', () => 'later', SCOPE);
+      // Its read is answered, and it has joined.
+      await sleep(30);
+      server.pause();
+      return 'first';
+    },
+    SCOPE,
+  );
+  expect(await first).toBe('first');
+  // It came after the loader had begun, and nobody could tell whether something was evicted meanwhile.
+  expect(await joiner).toBe('later');
+  const tookMs = performance.now() - since;
+  server.resume();
+  expect(tookMs).toBeGreaterThan(240);
+  expect(tookMs).toBeLessThan(30 + 400);
+});
+
 describe('P12 no request waits for more than one deadline of 250 ms', () => {
   test.each(Object.keys(FAULTS))(
     'under %s',
