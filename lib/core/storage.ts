@@ -105,6 +105,8 @@ export interface ReadOptions {
   readonly peek?: boolean;
   /** Passes over the near tier (tiered storage only). */
   readonly skipNear?: boolean;
+  /** Looks into the near tier only (tiered storage only): what may be outdated there is a miss. */
+  readonly skipFar?: boolean;
 }
 
 /** How to write. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { Fleet, turns, type Node } from './support.js';
+import { BEAT_MS, Fleet, turns, type Node } from './support.js';
 import type { StorageHost } from '../../lib/core/storage.js';
 import { memoryStorage } from '../../lib/storages/memory/index.js';
 import { tieredStorage } from '../../lib/storages/tiered/index.js';
@@ -89,6 +89,16 @@ describe('skipNear', () => {
     expect(await fleet.farCalls(() => b.cache.get('l'))).toEqual(['read']);
   });
 
+  test('on a load reads past the near tier and keeps the result out of it', async () => {
+    const load = (value: number) => b.cache.getOrSet('k', () => value, { skipNear: true });
+    expect([await load(1), await load(2)]).toEqual([1, 1]);
+    expect(await fleet.farCalls(() => b.cache.get('k'))).toEqual(['read']);
+    await fleet.advance(1);
+    await a.cache.set('l', 'old', { skipFar: true });
+    await b.cache.set('l', 'new');
+    expect(await a.cache.getOrSet('l', () => 'loaded', { skipNear: true })).toBe('new');
+  });
+
   test('P5 on a write still removes the older near copy', async () => {
     await b.cache.set('k', 'old');
     await fleet.advance(1);
@@ -105,6 +115,41 @@ describe('skipFar', () => {
     await fleet.advance(1);
     expect(await b.cache.get('k')).toBe(1);
     expect(await a.cache.get('k')).toBeUndefined();
+  });
+
+  test('on a read looks at this node only', async () => {
+    await a.cache.set('far', 1);
+    await b.cache.set('near', 2);
+    await fleet.advance(1);
+    const near = { skipFar: true };
+    const calls = await fleet.farCalls(async () => {
+      expect(await b.cache.getMany(['far', 'near'], near)).toEqual([undefined, 2]);
+      expect([await b.cache.get('far', near), await b.cache.get('near', near)]).toEqual([
+        undefined,
+        2,
+      ]);
+      expect([await b.cache.has('far', near), await b.cache.has('near', near)]).toEqual([
+        false,
+        true,
+      ]);
+    });
+    expect(calls).toEqual([]);
+  });
+
+  test('P6 on a read does not serve what may be outdated', async () => {
+    await b.cache.set('k', 'old');
+    await fleet.advance(1);
+    b.link.isDeaf = true;
+    await a.cache.set('k', 'new');
+    await fleet.advance(BEAT_MS * 3);
+    expect(await b.cache.get('k', { skipFar: true })).toBeUndefined();
+    expect(await b.cache.getMany(['k'], { skipFar: true })).toEqual([undefined]);
+  });
+
+  test('on a load keeps the result on this node', async () => {
+    expect(await b.cache.getOrSet('k', () => 1, { skipFar: true })).toBe(1);
+    await fleet.advance(1);
+    expect([await b.cache.get('k'), await a.cache.get('k')]).toEqual([1, undefined]);
   });
 
   test('P5 on a write is not overwritten by a far read that was under way', async () => {

@@ -97,7 +97,8 @@ export class TieredStore implements OpenStorage {
     const missing = at.flatMap((_, index) =>
       copies[index] && this.#isTrusted(copies[index]) ? [] : [index],
     );
-    if (missing.length === 0) return copies;
+    if (options?.skipFar === true) for (const index of missing) copies[index] = undefined;
+    if (missing.length === 0 || options?.skipFar === true) return copies;
     const fills = missing.map((index) => this.#beginFill(at[index]!));
     try {
       const entries = await this.#far.readMany(
@@ -287,7 +288,8 @@ export class TieredStore implements OpenStorage {
     copy: StoredEntry | undefined,
     options: ReadOptions | undefined,
   ): Awaitable<StoredEntry | undefined> {
-    return copy !== undefined && this.#isTrusted(copy) ? copy : this.#readFar(at, copy, options);
+    if (copy !== undefined && this.#isTrusted(copy)) return copy;
+    return options?.skipFar === true ? undefined : this.#readFar(at, copy, options);
   }
 
   async #readFar(
