@@ -2,27 +2,24 @@ import type { LoadContext, LookupOptions, ManyLoader } from './cache-options.js'
 import type { CacheKey } from './cache-key.js';
 import type { Clock } from './clock.js';
 import type { CacheState } from './cache-state.js';
-import { CacheWriter } from './cache-writer.js';
 import type { Duration } from './duration.js';
 import type { NewEntry, StoredEntry } from './entry.js';
 import { BulkLoadError, describe, InvalidOptionsError, typeInWords } from './errors.js';
 import type { LoadSettings } from './load-settings.js';
-import { PATIENCE_MS, type Loading } from './loading.js';
+import { idOf, PATIENCE_MS } from './load-request.js';
+import type { Loading } from './loading.js';
 import { MISS, type Lookup } from './lookup.js';
+import type { StorageFaults } from './storage-faults.js';
 import type { EntryAddress, OpenStorage, WriteOptions } from './storage.js';
 
 /** Operations on many keys: one round trip where the storage has one, single-flight per key all the same. */
 export class CacheBulk {
-  readonly #faults: CacheWriter;
-
   constructor(
     readonly storage: OpenStorage,
     readonly loading: Loading,
     readonly state: CacheState,
-    throws: boolean,
-  ) {
-    this.#faults = new CacheWriter(storage, loading, state, throws);
-  }
+    readonly faults: StorageFaults,
+  ) {}
 
   async read(
     at: readonly EntryAddress[],
@@ -45,7 +42,7 @@ export class CacheBulk {
         for (const [at] of items) this.state.onWrite(at.key, at.scope);
       }
     } catch (error) {
-      this.#faults.degrade('setMany', error, undefined, items[0]![0]);
+      this.faults.degrade('setMany', error, undefined, items[0]![0]);
     } finally {
       fence();
       await this.loading.fences.overtakenWrites();
@@ -61,7 +58,7 @@ export class CacheBulk {
       this.state.deletes += removed;
       return removed;
     } catch (error) {
-      return this.#faults.degrade('deleteMany', error, 0, at[0]);
+      return this.faults.degrade('deleteMany', error, 0, at[0]);
     } finally {
       fence();
       await this.loading.fences.overtakenWrites();
@@ -89,7 +86,7 @@ export class CacheBulk {
     const pending = at.map(async (one, index) => {
       const found = judge(entries[index], one);
       if (found.hit) return found.value;
-      const id = `${one.scope.id}\n${one.key}`;
+      const id = idOf(one);
       if (!this.loading.flights.find(id)) batch.expectOneMore();
       const obtained = await this.loading.obtain({
         at: one,
@@ -117,7 +114,7 @@ export class CacheBulk {
     try {
       return await this.storage.readMany(at, options);
     } catch (error) {
-      return this.#faults.degrade('getMany', error, undefined, at[0]);
+      return this.faults.degrade('getMany', error, undefined, at[0]);
     }
   }
 }

@@ -1,9 +1,9 @@
 import { decodeKey, type CacheKey } from './cache-key.js';
 import type { ListedValue, ListingOptions } from './cache-options.js';
-import type { CacheWriter } from './cache-writer.js';
 import type { Clock } from './clock.js';
 import { globMatcher } from './glob.js';
 import type { StoredEntry } from './entry.js';
+import type { StorageFaults } from './storage-faults.js';
 import type { ListedEntry, ListOptions, OpenStorage } from './storage.js';
 import type { ScopeIds, ScopePath } from './scope.js';
 
@@ -11,7 +11,7 @@ import type { ScopeIds, ScopePath } from './scope.js';
 export class CacheListing {
   constructor(
     readonly storage: OpenStorage,
-    readonly faults: CacheWriter,
+    readonly faults: StorageFaults,
     readonly clock: Clock,
     readonly release: (entry: StoredEntry) => unknown,
   ) {}

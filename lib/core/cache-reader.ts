@@ -1,12 +1,15 @@
 import type { GetOptions, Loader, LookupOptions } from './cache-options.js';
 import type { CacheState } from './cache-state.js';
-import type { CacheWriter } from './cache-writer.js';
 import type { Clock } from './clock.js';
 import type { StoredEntry } from './entry.js';
+import { isDueEarly } from './early-refresh.js';
 import { isPromise } from './guard.js';
+import type { Obtained } from './landing.js';
 import type { LoadSettings } from './load-settings.js';
-import { PATIENCE_MS, type Loading, type LoadRequest, type Obtained } from './loading.js';
+import { PATIENCE_MS, requestOf, type LoadRequest } from './load-request.js';
+import type { Loading } from './loading.js';
 import { MISS, type Lookup } from './lookup.js';
+import type { StorageFaults } from './storage-faults.js';
 import type { EntryAddress, OpenStorage, WriteOptions } from './storage.js';
 import type { ValuePolicy } from './value/value-policy.js';
 
@@ -42,10 +45,10 @@ type Found = StoredEntry | undefined;
 export class CacheReader {
   constructor(
     readonly storage: OpenStorage,
-    readonly values: ValuePolicy,
     readonly loading: Loading,
-    readonly writer: CacheWriter,
     readonly state: CacheState,
+    readonly faults: StorageFaults,
+    readonly values: ValuePolicy,
     readonly clock: Clock,
     /** Turns what a read found into what a caller may have (P11). */
     readonly release: (entry: StoredEntry) => unknown,
@@ -56,7 +59,7 @@ export class CacheReader {
     return isPromise(found)
       ? found.then(
           (entry) => this.valueOf<T>(entry, at, options),
-          (error: unknown) => this.valueOf<T>(this.writer.missOn(error, at, true), at, options),
+          (error: unknown) => this.valueOf<T>(this.faults.missOn(error, at, true), at, options),
         )
       : Promise.resolve(this.valueOf<T>(found, at, options));
   }
@@ -173,7 +176,7 @@ export class CacheReader {
     this.state.onHit(at.key, at.scope, false);
     const value = this.release(entry);
     if (settings.refreshAhead !== undefined || settings.earlyExpiration !== undefined) {
-      if (this.loading.isDueEarly(entry, settings, this.clock.monotonic()))
+      if (isDueEarly(entry, settings, this.clock.monotonic(), this.loading.platform.random))
         this.loading.refresh(requestOf(at, loader, settings, entry, revision));
     }
     return value;
@@ -190,7 +193,7 @@ export class CacheReader {
   /** A failed read is a miss, or an error, as `onStorageError` says. */
   #whenRead(found: Found | Promise<Found>, at: EntryAddress): Promise<Found> {
     if (!isPromise(found)) return Promise.resolve(found);
-    return found.catch((error: unknown) => this.writer.missOn(error, at, true));
+    return found.catch((error: unknown) => this.faults.missOn(error, at, true));
   }
 
   /** {@link #whenRead}, telling whether it was worth asking the storage once more. */
@@ -203,7 +206,7 @@ export class CacheReader {
     try {
       return await found;
     } catch (error) {
-      this.writer.missOn(error, at, mayThrow);
+      this.faults.missOn(error, at, mayThrow);
       return this.clock.monotonic() - since < PATIENCE_MS ? undefined : AWAY;
     }
   }
@@ -215,14 +218,3 @@ export class CacheReader {
 }
 
 const AWAY = Symbol('away');
-
-function requestOf(
-  at: EntryAddress,
-  loader: Loader<unknown>,
-  settings: LoadSettings,
-  stale: Found,
-  revision: number,
-  isAway = false,
-): LoadRequest {
-  return { at, id: `${at.scope.id}\n${at.key}`, loader, settings, stale, revision, isAway };
-}

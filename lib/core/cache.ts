@@ -1,4 +1,5 @@
 import { CacheBulk } from './cache-bulk.js';
+import { CacheChanges } from './cache-changes.js';
 import { checkFunction, checkKeys, checkOptions } from './call-arguments.js';
 import type { CacheKey } from './cache-key.js';
 import { encodeKey } from './cache-key.js';
@@ -41,6 +42,7 @@ import {
   type ScopePath,
   type ScopeSelector,
 } from './scope.js';
+import { StorageFaults } from './storage-faults.js';
 import type {
   Awaitable,
   CacheStorage,
@@ -75,7 +77,9 @@ export class Cache {
   readonly #values: ValuePolicy;
   readonly #loading: Loading;
   readonly #reader: CacheReader;
+  readonly #faults: StorageFaults;
   readonly #writer: CacheWriter;
+  readonly #changes: CacheChanges;
   readonly #listing: CacheListing;
   readonly #bulk: CacheBulk;
 
@@ -102,18 +106,13 @@ export class Cache {
     this.#storage = openStorage(this.#options, platform, this.#state, this.#values);
     const release = this.#releaser();
     this.#loading = new Loading(this.#storage, this.#values, platform, this.#state);
-    this.#writer = new CacheWriter(this.#storage, this.#loading, this.#state, this.#options.throws);
-    this.#reader = new CacheReader(
-      this.#storage,
-      this.#values,
-      this.#loading,
-      this.#writer,
-      this.#state,
-      platform.clock,
-      release,
-    );
-    this.#listing = new CacheListing(this.#storage, this.#writer, platform.clock, release);
-    this.#bulk = new CacheBulk(this.#storage, this.#loading, this.#state, this.#options.throws);
+    this.#faults = new StorageFaults(this.#storage.type, this.#state, this.#options.throws);
+    const shared = [this.#storage, this.#loading, this.#state, this.#faults] as const;
+    this.#writer = new CacheWriter(...shared);
+    this.#changes = new CacheChanges(...shared, this.#values);
+    this.#reader = new CacheReader(...shared, this.#values, platform.clock, release);
+    this.#bulk = new CacheBulk(...shared);
+    this.#listing = new CacheListing(this.#storage, this.#faults, platform.clock, release);
   }
 
   /** The cached value, or `default` (or `undefined`) on a miss. Use {@link lookup} where `undefined` may be a value. */
@@ -258,9 +257,7 @@ export class Cache {
   ): Promise<T> {
     const at = this.#addressOf(key, options);
     const keep = keepSettings(this.#options.defaults, options);
-    return this.#values.release(
-      await this.#writer.merge(at, patch, keep, options, this.#values),
-    ) as T;
+    return this.#values.release(await this.#changes.merge(at, patch, keep, options)) as T;
   }
 
   /** Atomic read-modify-write. `change` may run more than once, so it must have no side effects. Returns the new value. */
@@ -271,12 +268,11 @@ export class Cache {
   ): Promise<T> {
     const at = this.#addressOf(key, options);
     const keep = keepSettings(this.#options.defaults, options);
-    const changed = await this.#writer.update(
+    const changed = await this.#changes.update(
       at,
       change as (current: unknown) => unknown,
       keep,
       options,
-      this.#values,
     );
     return this.#values.release(changed) as T;
   }
@@ -286,7 +282,7 @@ export class Cache {
     const at = this.#addressOf(key, options);
     const ttlMs =
       options?.ttl === undefined ? this.#options.defaults.ttlMs : toMs(options.ttl, 'ttl');
-    return this.#writer.increment(at, options?.by === undefined ? 1 : options.by, ttlMs);
+    return this.#changes.increment(at, options?.by === undefined ? 1 : options.by, ttlMs);
   }
 
   /** Values in the order of `keys`, `undefined` for each miss. One round trip on storages that have one. */
@@ -415,13 +411,13 @@ export class Cache {
   /** How many live entries the scope's subtree holds. */
   async size(options?: ScopeOption): Promise<number> {
     const scope = this.#scopeOf(options);
-    return this.#writer.honestly('size', scope, () => this.#storage.count(scope));
+    return this.#faults.honestly('size', scope, () => this.#storage.count(scope));
   }
 
   /** Reclaims expired entries now rather than at the next sweep; returns how many. */
   async removeExpired(): Promise<number> {
     const remove = (): Awaitable<number> => this.#storage.removeExpired();
-    return this.#writer.honestly('removeExpired', GLOBAL_SCOPE, remove);
+    return this.#faults.honestly('removeExpired', GLOBAL_SCOPE, remove);
   }
 
   /** Removes entries of the scope's subtree that nobody has read or written for longer than `idle`; returns how many. */
@@ -429,7 +425,7 @@ export class Cache {
     const scope = this.#scopeOf(options);
     const idleMs = toMs(idle, 'idle');
     const remove = (): Awaitable<number> => this.#storage.removeIdle(scope, idleMs);
-    return this.#writer.honestly('removeIdle', scope, remove);
+    return this.#faults.honestly('removeIdle', scope, remove);
   }
 
   /** Figures since the cache was made or cleared. */
