@@ -5,10 +5,11 @@ import { StorageUnavailableError } from '../errors.js';
 const FAILURES_MAX = 5;
 /**
  * How long calls fail at once before one is let through again. Short at first, because most often only a connection was lost,
- * which is back within 50 ms; doubles with each failed probe.
+ * which is back within 50 ms; doubles with each failed probe. Short at most too: a storage that is back
+ * should not be missed for longer than anybody notices.
  */
 const OPEN_MS = 100;
-const OPEN_MS_MAX = 5_000;
+const OPEN_MS_MAX = 500;
 
 /**
  * Spares callers the wait for a storage that is away: after five failures in a row every call fails at once; after a

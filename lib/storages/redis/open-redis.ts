@@ -87,7 +87,7 @@ export class OpenRedis implements OpenStorage {
   }
 
   async read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
-    if (this.#clock.isDue) this.#keepTime();
+    if (this.#clock.isDue(this.connection.generation)) this.#keepTime();
     const place = this.#layout.place(at);
     const sight = await this.#reader.look(place);
     if (!sight.bytes) return undefined;
