@@ -102,7 +102,8 @@ export class HttpReply {
     const own = `${CACHE_NAME}; ${what}`;
     const all = others === undefined ? own : `${String(others)}, ${own}`;
     if (isNative) response.setHeader!('Cache-Status', all);
-    else this.adapter.setHeader!(this.response, 'Cache-Status', all);
+    // In the form in which Fastify keeps names: another one would be made into it anew, for every hit.
+    else this.adapter.setHeader!(this.response, 'cache-status', all);
   }
 
   get #isSent(): boolean {
