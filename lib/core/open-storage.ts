@@ -1,5 +1,5 @@
 import type { CacheState } from './cache-state.js';
-import { EpochStorage } from './epoch-storage.js';
+import { EpochStorage } from './epochs/epoch-storage.js';
 import { NullStorage } from './null-storage.js';
 import type { ResolvedOptions } from './options.js';
 import { ResilientStorage } from './resilience/resilient-storage.js';

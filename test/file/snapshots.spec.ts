@@ -16,7 +16,7 @@ import {
   writeSnapshot,
 } from 'nestjs-scoped-cache/file';
 import { ManualClock } from 'nestjs-scoped-cache/testing';
-import { EpochStorage } from '../../lib/core/epoch-storage.js';
+import { EpochStorage } from '../../lib/core/epochs/epoch-storage.js';
 import type { OpenStorage } from '../../lib/core/storage.js';
 import { mapStorage } from '../../lib/testing/map-storage.js';
 import {

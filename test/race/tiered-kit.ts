@@ -1,7 +1,7 @@
 import type { Scheduler } from 'fast-check';
 import type { StorageDriver } from 'nestjs-scoped-cache';
 import type { BusConnection, BusHandlers, CacheBus } from '../../lib/core/bus.js';
-import { EpochStorage } from '../../lib/core/epoch-storage.js';
+import { EpochStorage } from '../../lib/core/epochs/epoch-storage.js';
 import { scheduledMap } from './race-kit.js';
 
 export const BEAT_MS = 500;

@@ -1,14 +1,16 @@
-import { decodeEnvelope, encodeEnvelope, PAYLOAD, type Envelope } from './envelope.js';
-import { isFresh, isUsable, startOf, type NewEntry, type StoredEntry } from './entry.js';
-import { InvalidOptionsError, typeInWords, UnsupportedError } from './errors.js';
-import { KeyLocks } from './key-locks.js';
-import { GLOBAL_SCOPE, type ScopePath } from './scope.js';
+import { isFresh, type NewEntry, type StoredEntry } from '../entry.js';
+import { InvalidOptionsError, typeInWords, UnsupportedError } from '../errors.js';
+import { KeyLocks } from '../key-locks.js';
+import { GLOBAL_SCOPE, type ScopePath } from '../scope.js';
+import { EpochLeases, type EpochLease } from './epoch-leases.js';
+import { EpochEntries } from './epoch-entries.js';
+import { Epochs, type EpochTokens } from './epochs.js';
+import { PhysicalKeys } from './physical-keys.js';
 import type {
   BasicStorage,
   Change,
   ChangeResult,
   EntryAddress,
-  Lease,
   LeaseAnswer,
   Leases,
   ListedEntry,
@@ -16,24 +18,7 @@ import type {
   OpenStorage,
   ReadOptions,
   StorageHost,
-} from './storage.js';
-
-/** Physical key → token, of every epoch that an entry depends on. */
-type Epochs = Readonly<Record<string, string>>;
-
-interface EpochLease extends Lease {
-  readonly epochs: Epochs;
-  /** Tags evicted since it was taken; whether one of them matters is known only when the entry comes. */
-  readonly evictedTags: Set<string>;
-  isVoid: boolean;
-}
-
-interface Loaded {
-  readonly entry: StoredEntry;
-  readonly address: EntryAddress;
-  /** What it is valid under. Whatever is made from it must be stored under the same: an eviction meanwhile takes both. */
-  readonly epochs: Epochs;
-}
+} from '../storage.js';
 
 /**
  * Scopes, tags, fences and expiry on top of a storage that knows only keys and bytes.
@@ -50,8 +35,10 @@ export class EpochStorage implements OpenStorage {
   readonly holds = 'bytes';
   readonly leases: Leases;
   readonly #locks = new KeyLocks();
-  readonly #leased = new Map<string, Set<EpochLease>>();
-  readonly #prefix: string;
+  readonly #keys: PhysicalKeys;
+  readonly #epochs: Epochs;
+  readonly #entries: EpochEntries;
+  readonly #leased: EpochLeases;
 
   constructor(
     readonly inner: BasicStorage,
@@ -62,7 +49,10 @@ export class EpochStorage implements OpenStorage {
         `rules: the storage "${inner.name}" cannot keep eviction rules (${host.rules.map((rule) => rule.name).join(', ')}). Use memoryStorage(), or let the storage bound itself.`,
       );
     this.type = inner.name;
-    this.#prefix = `c${host.digest(host.namespace).slice(0, 16)}.`;
+    this.#keys = new PhysicalKeys(host);
+    this.#epochs = new Epochs(inner, host, this.#keys, this.#locks);
+    this.#entries = new EpochEntries(inner, host, this.#keys, this.#epochs);
+    this.#leased = new EpochLeases(this.#keys);
     this.leases = {
       acquire: (at, _leaseMs, refresh) => this.#acquire(at, refresh === true),
       store: (lease, entry) => this.#storeLeased(lease as EpochLease, entry),
@@ -73,9 +63,9 @@ export class EpochStorage implements OpenStorage {
 
   read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
     return this.#exclusively(at, async () => {
-      const found = await this.#load(at);
+      const found = await this.#entries.of(at);
       if (found?.entry.sliding && options?.peek !== true && this.#fresh(found.entry))
-        await this.#rewrite(at, found, found.entry.ttlMs);
+        await this.#entries.renew(at, found, found.entry.ttlMs);
       return found?.entry;
     });
   }
@@ -91,8 +81,13 @@ export class EpochStorage implements OpenStorage {
     // Bytes are made before anything is awaited: the caller's object may change meanwhile (P11).
     const payload = this.host.serializer.serialize(entry.value);
     return this.#exclusively(at, async () => {
-      this.#voidLeases(at);
-      await this.#put(at, entry, payload, await this.#currentEpochs(at.scope, entry.tags, true));
+      this.#leased.voidKey(at);
+      await this.#entries.write(
+        at,
+        entry,
+        payload,
+        await this.#epochs.current(at.scope, entry.tags, 'create'),
+      );
       return true;
     });
   }
@@ -103,9 +98,9 @@ export class EpochStorage implements OpenStorage {
 
   remove(at: EntryAddress): Promise<boolean> {
     return this.#exclusively(at, async () => {
-      this.#voidLeases(at);
-      const found = await this.#load(at);
-      await this.inner.delete(this.#keyOf(at));
+      this.#leased.voidKey(at);
+      const found = await this.#entries.of(at);
+      await this.inner.delete(this.#keys.entry(at));
       return found !== undefined && this.#fresh(found.entry);
     });
   }
@@ -117,9 +112,9 @@ export class EpochStorage implements OpenStorage {
 
   touch(at: EntryAddress, ttlMs: number): Promise<boolean> {
     return this.#exclusively(at, async () => {
-      const found = await this.#load(at);
+      const found = await this.#entries.of(at);
       if (!found || !this.#fresh(found.entry)) return false;
-      await this.#rewrite(at, found, ttlMs);
+      await this.#entries.renew(at, found, ttlMs);
       return true;
     });
   }
@@ -127,9 +122,9 @@ export class EpochStorage implements OpenStorage {
   change(at: EntryAddress, change: Change): Promise<ChangeResult> {
     return this.#exclusively(at, async () => {
       for (;;) {
-        const found = await this.#load(at);
+        const found = await this.#entries.of(at);
         const live = found && this.#fresh(found.entry) ? found : undefined;
-        const epochs = live?.epochs ?? (await this.#currentEpochs(at.scope, [], true));
+        const epochs = live?.epochs ?? (await this.#epochs.current(at.scope, [], 'create'));
         const result = await change(live?.entry);
         if (!('write' in result) || (await this.#replace(at, result, live?.entry, epochs)))
           return result;
@@ -159,9 +154,9 @@ export class EpochStorage implements OpenStorage {
 
   async evictScope(scope: ScopePath): Promise<number> {
     const live = await this.#countIfPossible(scope);
-    this.#voidLeasesIn(scope);
-    await this.#forgetEpoch(this.#epochKey(scope));
-    this.#voidLeasesIn(scope);
+    this.#leased.voidScope(scope);
+    await this.#epochs.forgetScope(scope);
+    this.#leased.voidScope(scope);
     return live;
   }
 
@@ -169,9 +164,9 @@ export class EpochStorage implements OpenStorage {
     const live = await this.#countIfPossible(scope, (entry) =>
       tags.some((tag) => entry.tags.includes(tag)),
     );
-    this.#suspectLeasesIn(scope, tags);
-    await Promise.all(tags.map((tag) => this.#forgetEpoch(this.#tagKey(scope, tag))));
-    this.#suspectLeasesIn(scope, tags);
+    this.#leased.suspectTags(scope, tags);
+    await this.#epochs.forgetTags(scope, tags);
+    this.#leased.suspectTags(scope, tags);
     return live;
   }
 
@@ -181,9 +176,9 @@ export class EpochStorage implements OpenStorage {
   }
 
   async clear(): Promise<void> {
-    this.#voidLeasesIn(GLOBAL_SCOPE);
-    await this.inner.clear(this.#prefix);
-    this.#voidLeasesIn(GLOBAL_SCOPE);
+    this.#leased.voidScope(GLOBAL_SCOPE);
+    await this.inner.clear(this.#keys.prefix);
+    this.#leased.voidScope(GLOBAL_SCOPE);
   }
 
   async *list(scope: ScopePath, options: ListOptions): AsyncGenerator<ListedEntry> {
@@ -191,8 +186,8 @@ export class EpochStorage implements OpenStorage {
       throw new UnsupportedError(
         `The storage "${this.type}" cannot list its keys: give it a keys(prefix) method to list and count entries.`,
       );
-    for await (const physical of this.inner.keys(`${this.#prefix}e`)) {
-      const found = await this.#loadPhysical(physical);
+    for await (const physical of this.inner.keys(this.#keys.entries)) {
+      const found = await this.#entries.at(physical);
       if (!found || !this.#fresh(found.entry)) continue;
       const isHere = options.deep
         ? found.address.scope.isWithin(scope)
@@ -210,8 +205,8 @@ export class EpochStorage implements OpenStorage {
 
   async removeExpired(): Promise<number> {
     let removed = 0;
-    for await (const physical of this.inner.keys?.(`${this.#prefix}e`) ?? []) {
-      if (await this.#loadPhysical(physical)) continue;
+    for await (const physical of this.inner.keys?.(this.#keys.entries) ?? []) {
+      if (await this.#entries.at(physical)) continue;
       await this.#locks.run(physical, async () => this.inner.delete(physical));
       removed++;
     }
@@ -236,16 +231,9 @@ export class EpochStorage implements OpenStorage {
 
   async #acquire(at: EntryAddress, refresh: boolean): Promise<LeaseAnswer> {
     return this.#exclusively(at, async () => {
-      const found = await this.#load(at);
+      const found = await this.#entries.of(at);
       if (found && this.#fresh(found.entry) && !refresh) return { kind: 'hit', entry: found.entry };
-      const lease: EpochLease = {
-        at,
-        epochs: await this.#currentEpochs(at.scope, [], true),
-        evictedTags: new Set(),
-        isVoid: false,
-      };
-      const key = this.#keyOf(at);
-      this.#leased.set(key, (this.#leased.get(key) ?? new Set()).add(lease));
+      const lease = this.#leased.begin(at, await this.#epochs.current(at.scope, [], 'create'));
       return { kind: 'leased', lease, stale: found?.entry };
     });
   }
@@ -254,46 +242,24 @@ export class EpochStorage implements OpenStorage {
     try {
       const payload = this.host.serializer.serialize(entry.value);
       return await this.#exclusively(lease.at, async () => {
-        const tagEpochs = await this.#currentEpochs(lease.at.scope, entry.tags, true);
+        const tagEpochs = await this.#epochs.current(lease.at.scope, entry.tags, 'create');
         const isStill = Object.entries(lease.epochs).every(
           ([key, token]) => tagEpochs[key] === token,
         );
         const isSuspect = entry.tags.some((tag) => lease.evictedTags.has(tag));
         const stores = isStill && !lease.isVoid && !isSuspect;
-        if (stores) await this.#put(lease.at, entry, payload, tagEpochs);
+        if (stores) await this.#entries.write(lease.at, entry, payload, tagEpochs);
         return stores;
       });
     } finally {
-      this.#endLease(lease);
+      this.#leased.end(lease);
     }
   }
 
   /** What was on its way to be stored under it comes too late: nobody tells the lease of evictions any more. */
   #giveBack(lease: EpochLease): void {
     lease.isVoid = true;
-    this.#endLease(lease);
-  }
-
-  #endLease(lease: EpochLease): void {
-    const key = this.#keyOf(lease.at);
-    const leases = this.#leased.get(key);
-    leases?.delete(lease);
-    if (leases?.size === 0) this.#leased.delete(key);
-  }
-
-  #voidLeases(at: EntryAddress): void {
-    for (const lease of this.#leased.get(this.#keyOf(at)) ?? []) lease.isVoid = true;
-  }
-
-  #voidLeasesIn(scope: ScopePath): void {
-    for (const leases of this.#leased.values())
-      for (const lease of leases) if (lease.at.scope.isWithin(scope)) lease.isVoid = true;
-  }
-
-  #suspectLeasesIn(scope: ScopePath, tags: readonly string[]): void {
-    for (const leases of this.#leased.values())
-      for (const lease of leases)
-        if (lease.at.scope.isWithin(scope)) for (const tag of tags) lease.evictedTags.add(tag);
+    this.#leased.end(lease);
   }
 
   /**
@@ -304,117 +270,18 @@ export class EpochStorage implements OpenStorage {
     at: EntryAddress,
     { write, ttl, stillValid }: Extract<ChangeResult, { write: NewEntry }>,
     replaced: StoredEntry | undefined,
-    epochs: Epochs,
+    epochs: EpochTokens,
   ): Promise<boolean> {
-    this.#voidLeases(at);
+    this.#leased.voidKey(at);
     const payload = this.host.serializer.serialize(write.value);
     const life =
       ttl === 'remaining' && replaced
         ? { ...write, ttlMs: Math.max(1, replaced.freshUntil - this.host.clock.monotonic()) }
         : write;
-    const current = await this.#currentEpochs(at.scope, write.tags, true);
+    const current = await this.#epochs.current(at.scope, write.tags, 'create');
     if (stillValid?.() === false) return false;
-    await this.#put(at, life, payload, { ...current, ...epochs });
+    await this.#entries.write(at, life, payload, { ...current, ...epochs });
     return true;
-  }
-
-  async #rewrite(at: EntryAddress, { entry, epochs }: Loaded, ttlMs: number): Promise<void> {
-    const { value, sliding, tags } = entry;
-    const graceMs = entry.staleUntil - entry.freshUntil || 0;
-    const payload = this.host.serializer.serialize(value);
-    await this.#put(at, { value, ttlMs, graceMs, sliding, tags }, payload, epochs);
-  }
-
-  async #put(
-    at: EntryAddress,
-    entry: NewEntry,
-    payload: Uint8Array,
-    epochs: Epochs,
-  ): Promise<void> {
-    const { ttlMs, graceMs, sliding, tags, loadMs } = entry;
-    const bytes = encodeEnvelope(
-      {
-        encoding: PAYLOAD.plain,
-        scope: at.scope.id,
-        key: at.key,
-        storedAt: startOf(entry, this.host.clock.now()),
-        ttlMs,
-        graceMs,
-        sliding,
-        tags,
-        loadMs,
-        extra: JSON.stringify(epochs),
-        payload,
-      },
-      (part) => this.host.checksum(part),
-    );
-    await this.inner.set(this.#keyOf(at), bytes, ttlMs + graceMs);
-  }
-
-  #load(at: EntryAddress): Promise<Loaded | undefined> {
-    return this.#loadPhysical(this.#keyOf(at), at);
-  }
-
-  async #loadPhysical(physical: string, expected?: EntryAddress): Promise<Loaded | undefined> {
-    const bytes = await this.inner.get(physical);
-    const envelope = bytes && decodeEnvelope(bytes, (part) => this.host.checksum(part));
-    if (!envelope) return undefined;
-    if (expected && !envelope.isFor(expected.scope.id, expected.key)) return undefined;
-    const scope = expected?.scope ?? this.host.scopes.parse(envelope.scope);
-    if (!scope) return undefined;
-    const epochs = await this.#currentEpochs(scope, envelope.tags, false);
-    if (!isRecorded(epochs, envelope)) return undefined;
-    const entry = this.#entryOf(envelope);
-    return isUsable(entry, this.host.clock.monotonic())
-      ? { entry, address: { scope, key: envelope.key }, epochs }
-      : undefined;
-  }
-
-  #entryOf(envelope: Envelope): StoredEntry {
-    const { clock } = this.host;
-    const storedAt = clock.monotonic() - (clock.now() - envelope.storedAt);
-    const { ttlMs, graceMs, sliding, tags, loadMs } = envelope;
-    const value = this.host.serializer.deserialize(envelope.payload);
-    return {
-      value,
-      ttlMs,
-      sliding,
-      tags,
-      storedAt,
-      freshUntil: storedAt + ttlMs,
-      staleUntil: storedAt + ttlMs + graceMs,
-      ...(loadMs !== undefined && { loadMs }),
-    };
-  }
-
-  async #currentEpochs(
-    scope: ScopePath,
-    tags: readonly string[],
-    create: boolean,
-  ): Promise<Epochs> {
-    const keys = scope
-      .lineage()
-      .flatMap((node) => [this.#epochKey(node), ...tags.map((tag) => this.#tagKey(node, tag))]);
-    const tokens = await Promise.all(
-      keys.map(async (key) => [key, await this.#epoch(key, create)] as const),
-    );
-    return Object.fromEntries(tokens);
-  }
-
-  /** The token; `''` when there is none and none is to be made. */
-  #epoch(key: string, create: boolean): Promise<string> {
-    return this.#locks.run(key, async () => {
-      const bytes = await this.inner.get(key);
-      if (bytes) return new TextDecoder().decode(bytes);
-      if (!create) return '';
-      const token = this.host.randomToken();
-      await this.inner.set(key, new TextEncoder().encode(token), Infinity);
-      return token;
-    });
-  }
-
-  #forgetEpoch(key: string): Promise<void> {
-    return this.#locks.run(key, async () => this.inner.delete(key));
   }
 
   async #countIfPossible(
@@ -432,31 +299,6 @@ export class EpochStorage implements OpenStorage {
   }
 
   #exclusively<T>(at: EntryAddress, work: () => Promise<T>): Promise<T> {
-    return this.#locks.run(this.#keyOf(at), work);
+    return this.#locks.run(this.#keys.entry(at), work);
   }
-
-  #keyOf(at: EntryAddress): string {
-    return `${this.#prefix}e${this.#digest(`${at.scope.id}\n${at.key}`)}`;
-  }
-
-  #epochKey(scope: ScopePath): string {
-    return `${this.#prefix}s${this.#digest(scope.id)}`;
-  }
-
-  #tagKey(scope: ScopePath, tag: string): string {
-    return `${this.#prefix}t${this.#digest(`${scope.id}\n${tag}`)}`;
-  }
-
-  /** UTF-8 cannot tell lone surrogates apart; such texts are escaped. A quotation mark never starts the others. */
-  #digest(text: string): string {
-    return this.host.digest(LONE_SURROGATE.test(text) ? JSON.stringify(text) : text);
-  }
-}
-
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
-/** Every epoch that the place and its tags depend on must have been recorded with the entry, and still be the same. */
-function isRecorded(current: Epochs, envelope: Envelope): boolean {
-  const recorded = JSON.parse(envelope.extra) as Epochs;
-  return Object.entries(current).every(([key, token]) => token !== '' && recorded[key] === token);
 }

@@ -1,0 +1,96 @@
+import { decodeEnvelope, encodeEnvelope, PAYLOAD, type Envelope } from '../envelope.js';
+import { isUsable, startOf, type NewEntry, type StoredEntry } from '../entry.js';
+import type { BasicStorage, EntryAddress, StorageHost } from '../storage.js';
+import { isRecorded, type Epochs, type EpochTokens } from './epochs.js';
+import type { PhysicalKeys } from './physical-keys.js';
+
+/** An entry that was read. */
+export interface Loaded {
+  readonly entry: StoredEntry;
+  readonly address: EntryAddress;
+  /** What it is valid under. Whatever is made from it must be stored under the same: an eviction meanwhile takes both. */
+  readonly epochs: EpochTokens;
+}
+
+/** Entries as bytes, with the epochs that they depend on. */
+export class EpochEntries {
+  constructor(
+    readonly inner: BasicStorage,
+    readonly host: StorageHost,
+    readonly keys: PhysicalKeys,
+    readonly epochs: Epochs,
+  ) {}
+
+  /** Of a place; `undefined`: there is none, or none that is valid and usable. */
+  of(at: EntryAddress): Promise<Loaded | undefined> {
+    return this.at(this.keys.entry(at), at);
+  }
+
+  /** Of a physical key. `expected`: the place that must be in it. */
+  async at(physical: string, expected?: EntryAddress): Promise<Loaded | undefined> {
+    const bytes = await this.inner.get(physical);
+    const envelope = bytes && decodeEnvelope(bytes, (part) => this.host.checksum(part));
+    if (!envelope) return undefined;
+    if (expected && !envelope.isFor(expected.scope.id, expected.key)) return undefined;
+    const scope = expected?.scope ?? this.host.scopes.parse(envelope.scope);
+    if (!scope) return undefined;
+    const epochs = await this.epochs.current(scope, envelope.tags, undefined);
+    if (!isRecorded(epochs, envelope)) return undefined;
+    const entry = this.#entryOf(envelope);
+    return isUsable(entry, this.host.clock.monotonic())
+      ? { entry, address: { scope, key: envelope.key }, epochs }
+      : undefined;
+  }
+
+  /** @param payload the value in bytes */
+  async write(
+    at: EntryAddress,
+    entry: NewEntry,
+    payload: Uint8Array,
+    epochs: EpochTokens,
+  ): Promise<void> {
+    const { ttlMs, graceMs, sliding, tags, loadMs } = entry;
+    const bytes = encodeEnvelope(
+      {
+        encoding: PAYLOAD.plain,
+        scope: at.scope.id,
+        key: at.key,
+        storedAt: startOf(entry, this.host.clock.now()),
+        ttlMs,
+        graceMs,
+        sliding,
+        tags,
+        loadMs,
+        extra: JSON.stringify(epochs),
+        payload,
+      },
+      (part) => this.host.checksum(part),
+    );
+    await this.inner.set(this.keys.entry(at), bytes, ttlMs + graceMs);
+  }
+
+  /** The same value with another life. */
+  async renew(at: EntryAddress, { entry, epochs }: Loaded, ttlMs: number): Promise<void> {
+    const { value, sliding, tags } = entry;
+    const graceMs = entry.staleUntil - entry.freshUntil || 0;
+    const payload = this.host.serializer.serialize(value);
+    await this.write(at, { value, ttlMs, graceMs, sliding, tags }, payload, epochs);
+  }
+
+  #entryOf(envelope: Envelope): StoredEntry {
+    const { clock } = this.host;
+    const storedAt = clock.monotonic() - (clock.now() - envelope.storedAt);
+    const { ttlMs, graceMs, sliding, tags, loadMs } = envelope;
+    const value = this.host.serializer.deserialize(envelope.payload);
+    return {
+      value,
+      ttlMs,
+      sliding,
+      tags,
+      storedAt,
+      freshUntil: storedAt + ttlMs,
+      staleUntil: storedAt + ttlMs + graceMs,
+      ...(loadMs !== undefined && { loadMs }),
+    };
+  }
+}
