@@ -21,8 +21,10 @@ import { EvictionJournal } from './eviction-journal.js';
 import { resilientLeases } from './resilient-leases.js';
 import { TimedChange } from './timed-change.js';
 
-/** Operations over many entries may take this many times longer than one on a single entry. */
+/** Operations over a whole scope may take this many times longer than one on a single entry. */
 const WIDE_FACTOR = 20;
+/** So many entries at once take no longer than one, by and large; more of them have as much more time, up to the above. */
+const ENTRIES_PER_DEADLINE = 64;
 /** Whether unconfirmed evictions concern what is about to be done. Asked only when there are any. */
 type Concern = () => boolean;
 /** How often unconfirmed evictions are tried again without a caller asking. */
@@ -87,7 +89,7 @@ export class ResilientStorage implements OpenStorage {
       'readMany',
       this.#atAny(at),
       () => this.inner.readMany(at, options),
-      WIDE_FACTOR,
+      factorFor(at.length),
     );
     return entries.map((entry, index) =>
       entry && this.#isEvicted(at[index]!, entry) ? undefined : entry,
@@ -114,7 +116,7 @@ export class ResilientStorage implements OpenStorage {
       this.#atAny(items.map(([at]) => at)),
       () => this.inner.writeMany(items, options),
       journal,
-      WIDE_FACTOR,
+      factorFor(items.length),
     );
   }
 
@@ -130,7 +132,7 @@ export class ResilientStorage implements OpenStorage {
   removeMany(at: readonly EntryAddress[]): Promise<number> {
     const journal = (): void => at.forEach((one) => this.#journal.addKey(one));
     const remove = (): Awaitable<number> => this.inner.removeMany(at);
-    return this.#orJournal('removeMany', this.#atAny(at), remove, journal, WIDE_FACTOR);
+    return this.#orJournal('removeMany', this.#atAny(at), remove, journal, factorFor(at.length));
   }
 
   touch(at: EntryAddress, ttlMs: number): Promise<boolean> {
@@ -389,6 +391,10 @@ export class ResilientStorage implements OpenStorage {
     else this.#breaker.succeeded();
     return error;
   }
+}
+
+function factorFor(entries: number): number {
+  return Math.min(WIDE_FACTOR, Math.max(1, Math.ceil(entries / ENTRIES_PER_DEADLINE)));
 }
 
 /** Everything but the caller's own mistakes, which carry other codes. */
