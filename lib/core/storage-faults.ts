@@ -76,7 +76,7 @@ export class StorageFaults {
   }
 }
 
-/** Whether the storage is to blame, rather than what the caller passed in. */
-function isStorageFault(error: unknown): boolean {
+/** Whether the storage is to blame, rather than what the caller passed in: such mistakes carry other codes. */
+export function isStorageFault(error: unknown): boolean {
   return !(error instanceof CacheError) || error.code === 'STORAGE_UNAVAILABLE';
 }

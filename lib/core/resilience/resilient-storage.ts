@@ -1,7 +1,7 @@
 import type { NewEntry, StoredEntry } from '../entry.js';
-import { CacheError } from '../errors.js';
 import { isPromise } from '../guard.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../scope.js';
+import { isStorageFault } from '../storage-faults.js';
 import type {
   Awaitable,
   Change,
@@ -17,7 +17,8 @@ import type {
 } from '../storage.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { withDeadline } from './deadline.js';
-import { EvictionJournal } from './eviction-journal.js';
+import type { EvictionJournal } from './eviction-journal.js';
+import { EvictionReplay } from './eviction-replay.js';
 import { resilientLeases } from './resilient-leases.js';
 import { TimedChange } from './timed-change.js';
 
@@ -27,8 +28,8 @@ const WIDE_FACTOR = 20;
 const ENTRIES_PER_DEADLINE = 64;
 /** Whether unconfirmed evictions concern what is about to be done. Asked only when there are any. */
 type Concern = () => boolean;
-/** How often unconfirmed evictions are tried again without a caller asking. */
-const REPLAY_EVERY_MS = 500;
+/** Adds to the journal what failed. */
+type Note = (journal: EvictionJournal) => void;
 
 /**
  * A storage that may be slow or away, made safe to wait for (P12, P13): every operation has a deadline and passes a
@@ -43,10 +44,8 @@ export class ResilientStorage implements OpenStorage {
   readonly holds: 'values' | 'bytes';
   readonly leases?: Leases;
   readonly #breaker: CircuitBreaker;
-  readonly #journal = new EvictionJournal();
-  #replayed = 0;
-  #replaying: Promise<void> | undefined;
-  #stopReplayTimer: (() => void) | undefined;
+  readonly #replay: EvictionReplay;
+  readonly #journal: EvictionJournal;
   #isClosed = false;
 
   constructor(
@@ -57,6 +56,8 @@ export class ResilientStorage implements OpenStorage {
     this.type = inner.type;
     this.holds = inner.holds;
     this.#breaker = new CircuitBreaker(host.clock);
+    this.#replay = new EvictionReplay(inner, host, timeoutMs, this.#breaker);
+    this.#journal = this.#replay.journal;
     if (inner.leases)
       this.leases = resilientLeases(
         inner.leases,
@@ -102,7 +103,7 @@ export class ResilientStorage implements OpenStorage {
       'write',
       this.#at(at),
       () => this.inner.write(at, entry, options),
-      () => this.#journal.addKey(at),
+      (journal) => journal.addKey(at),
     );
   }
 
@@ -110,12 +111,12 @@ export class ResilientStorage implements OpenStorage {
     items: readonly (readonly [EntryAddress, NewEntry])[],
     options?: WriteOptions,
   ): Promise<void> {
-    const journal = (): void => items.forEach(([at]) => this.#journal.addKey(at));
+    const note: Note = (journal) => items.forEach(([at]) => journal.addKey(at));
     return this.#orJournal(
       'writeMany',
       this.#atAny(items.map(([at]) => at)),
       () => this.inner.writeMany(items, options),
-      journal,
+      note,
       factorFor(items.length),
     );
   }
@@ -125,14 +126,14 @@ export class ResilientStorage implements OpenStorage {
       'remove',
       this.#at(at),
       () => this.inner.remove(at),
-      () => this.#journal.addKey(at),
+      (journal) => journal.addKey(at),
     );
   }
 
   removeMany(at: readonly EntryAddress[]): Promise<number> {
-    const journal = (): void => at.forEach((one) => this.#journal.addKey(one));
+    const note: Note = (journal) => at.forEach((one) => journal.addKey(one));
     const remove = (): Awaitable<number> => this.inner.removeMany(at);
-    return this.#orJournal('removeMany', this.#atAny(at), remove, journal, factorFor(at.length));
+    return this.#orJournal('removeMany', this.#atAny(at), remove, note, factorFor(at.length));
   }
 
   touch(at: EntryAddress, ttlMs: number): Promise<boolean> {
@@ -141,8 +142,8 @@ export class ResilientStorage implements OpenStorage {
 
   /** The caller's function may take its time; the storage may not. */
   async change(at: EntryAddress, change: Change): Promise<ChangeResult> {
-    const journal = (): void => this.#journal.addKey(at);
-    const before = this.#admit('change', journal);
+    const note: Note = (journal) => journal.addKey(at);
+    const before = this.#admit('change', note);
     const timed = new TimedChange(this.host.clock, this.timeoutMs * 2, change);
     try {
       if (this.#journal.size > 0 && this.#journal.concernsPlace(at))
@@ -155,7 +156,7 @@ export class ResilientStorage implements OpenStorage {
       return result;
     } catch (error) {
       if (timed.ownError) throw timed.ownError.error;
-      if (isStorageFault(error)) this.#keep(journal);
+      if (isStorageFault(error)) this.#replay.keep(note);
       throw this.#noteFailure(error, before);
     }
   }
@@ -169,7 +170,7 @@ export class ResilientStorage implements OpenStorage {
       'evictScope',
       this.#in(scope),
       () => this.inner.evictScope(scope),
-      () => this.#journal.addScope(scope),
+      (journal) => journal.addScope(scope),
       WIDE_FACTOR,
     );
   }
@@ -179,17 +180,16 @@ export class ResilientStorage implements OpenStorage {
       'evictTags',
       this.#in(scope),
       () => this.inner.evictTags(scope, tags),
-      () => this.#journal.addTags(scope, tags),
+      (journal) => journal.addTags(scope, tags),
       WIDE_FACTOR,
     );
   }
 
   /** What cannot be marked stale is evicted when the storage is back: less is served, never something older. */
   expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
-    const journal = (): void =>
-      tags ? this.#journal.addTags(scope, tags) : this.#journal.addScope(scope);
+    const note: Note = (journal) => (tags ? journal.addTags(scope, tags) : journal.addScope(scope));
     const expire = (): Awaitable<number> => this.inner.expire(scope, tags);
-    return this.#orJournal('expire', this.#in(scope), expire, journal, WIDE_FACTOR);
+    return this.#orJournal('expire', this.#in(scope), expire, note, WIDE_FACTOR);
   }
 
   clear(): Promise<void> {
@@ -197,7 +197,7 @@ export class ResilientStorage implements OpenStorage {
       'clear',
       this.#in(GLOBAL_SCOPE),
       () => this.inner.clear(),
-      () => this.#journal.addScope(GLOBAL_SCOPE),
+      (journal) => journal.addScope(GLOBAL_SCOPE),
       WIDE_FACTOR,
     );
   }
@@ -233,7 +233,7 @@ export class ResilientStorage implements OpenStorage {
     return {
       ...this.inner.figures?.(),
       journaledEvictions: this.#journal.size,
-      replayedEvictions: this.#replayed,
+      replayedEvictions: this.#replay.replayed,
       circuitOpen: this.#breaker.isOpen ? 1 : 0,
     };
   }
@@ -246,17 +246,7 @@ export class ResilientStorage implements OpenStorage {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#stopReplayTimer?.();
-    if (this.#journal.size > 0) {
-      await this.#replay().catch((error: unknown) => {
-        const lost = new CacheError(
-          'STORAGE_UNAVAILABLE',
-          `${this.#journal.size} evictions never reached the storage; they are lost with this process.`,
-          { cause: error },
-        );
-        this.host.listener.onFault?.({ during: 'close', storage: this.type, error: lost });
-      });
-    }
+    await this.#replay.close();
     await withDeadline(
       this.host.clock,
       this.timeoutMs * WIDE_FACTOR,
@@ -282,10 +272,10 @@ export class ResilientStorage implements OpenStorage {
     during: string,
     isConcerned: Concern,
     work: () => Awaitable<T>,
-    journal: () => void,
+    note: Note,
     factor = 1,
   ): Promise<T> {
-    return this.#guard(during, isConcerned, work, factor, journal);
+    return this.#guard(during, isConcerned, work, factor, note);
   }
 
   async #guard<T>(
@@ -293,9 +283,9 @@ export class ResilientStorage implements OpenStorage {
     isConcerned: Concern,
     work: () => Awaitable<T>,
     factor = 1,
-    journal?: () => void,
+    note?: Note,
   ): Promise<T> {
-    const before = this.#admit(during, journal);
+    const before = this.#admit(during, note);
     const ms = this.timeoutMs * factor;
     try {
       const result =
@@ -305,24 +295,19 @@ export class ResilientStorage implements OpenStorage {
       this.#breaker.succeeded();
       return result;
     } catch (error) {
-      if (journal && isStorageFault(error)) this.#keep(journal);
+      if (note && isStorageFault(error)) this.#replay.keep(note);
       throw this.#noteFailure(error, before);
     }
   }
 
   /** A refused call is no failure: it must not keep the circuit open. */
-  #admit(during: string, journal: (() => void) | undefined): number {
+  #admit(during: string, note: Note | undefined): number {
     try {
       return this.#breaker.admit(during);
     } catch (error) {
-      if (journal) this.#keep(journal);
+      if (note) this.#replay.keep(note);
       throw error;
     }
-  }
-
-  #keep(journal: () => void): void {
-    journal();
-    this.#armReplay();
   }
 
   /** A storage with deadlines of its own is spared a second timer for each operation. */
@@ -339,44 +324,8 @@ export class ResilientStorage implements OpenStorage {
   async #afterReplay<T>(during: string, work: () => Awaitable<T>, ms: number): Promise<T> {
     const { clock } = this.host;
     const start = clock.monotonic();
-    await withDeadline(clock, this.timeoutMs / 2, during, this.#replay());
+    await withDeadline(clock, this.timeoutMs / 2, during, this.#replay.run());
     return this.#timed(during, work(), ms - (clock.monotonic() - start));
-  }
-
-  #replay(): Promise<void> {
-    this.#replaying ??= this.#replayNow().finally(() => (this.#replaying = undefined));
-    return this.#replaying;
-  }
-
-  async #replayNow(): Promise<void> {
-    let isOver = false;
-    const before = this.#breaker.successes;
-    try {
-      const replayed = await withDeadline(
-        this.host.clock,
-        this.timeoutMs * 2,
-        'replay',
-        this.#journal.replay(this.inner, () => isOver),
-      );
-      this.#breaker.succeeded();
-      this.#replayed += replayed;
-    } catch (error) {
-      throw this.#noteFailure(error, before);
-    } finally {
-      isOver = true;
-    }
-  }
-
-  #armReplay(): void {
-    if (this.#stopReplayTimer || this.#isClosed) return;
-    this.#stopReplayTimer = this.host.clock.after(REPLAY_EVERY_MS, () => {
-      this.#stopReplayTimer = undefined;
-      // A failure was noted already; the journal is still there and the next turn tries again.
-      this.#replay().then(
-        () => undefined,
-        () => this.#armReplay(),
-      );
-    });
   }
 
   #isEvicted(at: EntryAddress, entry: StoredEntry): boolean {
@@ -395,9 +344,4 @@ export class ResilientStorage implements OpenStorage {
 
 function factorFor(entries: number): number {
   return Math.min(WIDE_FACTOR, Math.max(1, Math.ceil(entries / ENTRIES_PER_DEADLINE)));
-}
-
-/** Everything but the caller's own mistakes, which carry other codes. */
-export function isStorageFault(error: unknown): boolean {
-  return !(error instanceof CacheError) || error.code === 'STORAGE_UNAVAILABLE';
 }

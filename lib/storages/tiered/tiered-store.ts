@@ -3,8 +3,9 @@ import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import { InvalidOptionsError } from '../../core/errors.js';
 import { Flights, type Flight } from '../../core/flights.js';
 import { isPromise } from '../../core/guard.js';
-import { isStorageFault, ResilientStorage } from '../../core/resilience/resilient-storage.js';
+import { ResilientStorage } from '../../core/resilience/resilient-storage.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
+import { isStorageFault } from '../../core/storage-faults.js';
 import type {
   Awaitable,
   Change as EntryChange,
