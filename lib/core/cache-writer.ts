@@ -8,6 +8,17 @@ import type { StorageFaults } from './storage-faults.js';
 import type { Awaitable, EntryAddress, OpenStorage, WriteOptions } from './storage.js';
 import type { WriteFence } from './write-fences.js';
 
+/** A change between two fences, and where it happens. */
+interface FencedChange<T> {
+  readonly during: string;
+  readonly fence: () => void;
+  readonly act: () => Awaitable<T>;
+  /** The answer when the storage failed. */
+  readonly fallback: T;
+  readonly at?: EntryAddress;
+  readonly scope?: ScopePath;
+}
+
 /**
  * Everything that changes what is cached. Each change voids the loads it outdates before it starts, and once more when
  * the storage has done it: a load that began in between may have read the old state (P5).
@@ -69,48 +80,47 @@ export class CacheWriter {
   }
 
   evictScope(scope: ScopePath): Promise<number> {
-    return this.#fenced(
-      'evictScope',
-      () => this.loading.voidScope(scope),
-      () => this.storage.evictScope(scope),
-      0,
-      undefined,
+    return this.#fenced({
+      during: 'evictScope',
+      fence: () => this.loading.voidScope(scope),
+      act: () => this.storage.evictScope(scope),
+      fallback: 0,
       scope,
-    );
+    });
   }
 
   async evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
     const checked = checkedTags(tags);
     if (checked.length === 0) return 0;
-    const suspect = (): void => this.loading.suspectTags(scope, checked);
-    return this.#fenced(
-      'evictTags',
-      suspect,
-      () => this.storage.evictTags(scope, checked),
-      0,
-      undefined,
+    return this.#fenced({
+      during: 'evictTags',
+      fence: () => this.loading.suspectTags(scope, checked),
+      act: () => this.storage.evictTags(scope, checked),
+      fallback: 0,
       scope,
-    );
+    });
   }
 
   async expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
     const checked = tags === undefined ? undefined : checkedTags(tags);
     if (checked?.length === 0) return 0;
-    const fence = (): void =>
-      checked ? this.loading.suspectTags(scope, checked) : this.loading.voidScope(scope);
-    return this.#fenced(
-      'expire',
-      fence,
-      () => this.storage.expire(scope, checked),
-      0,
-      undefined,
+    return this.#fenced({
+      during: 'expire',
+      fence: () =>
+        checked ? this.loading.suspectTags(scope, checked) : this.loading.voidScope(scope),
+      act: () => this.storage.expire(scope, checked),
+      fallback: 0,
       scope,
-    );
+    });
   }
 
-  async clear(): Promise<void> {
-    const fence = (): void => this.loading.voidScope(ROOT);
-    await this.#fenced('clear', fence, () => this.storage.clear(), undefined);
+  clear(): Promise<void> {
+    return this.#fenced({
+      during: 'clear',
+      fence: () => this.loading.voidScope(ROOT),
+      act: () => this.storage.clear(),
+      fallback: undefined,
+    });
   }
 
   /** Live entries in all, -1 when the storage cannot say. */
@@ -136,13 +146,13 @@ export class CacheWriter {
   }
 
   async #remove(at: EntryAddress): Promise<boolean> {
-    const removed = await this.#between(
-      'delete',
-      () => this.loading.voidKey(at),
-      () => this.storage.remove(at),
-      false,
+    const removed = await this.#between({
+      during: 'delete',
+      fence: () => this.loading.voidKey(at),
+      act: () => this.storage.remove(at),
+      fallback: false,
       at,
-    );
+    });
     if (removed) this.state.deletes++;
     return removed;
   }
@@ -183,29 +193,15 @@ export class CacheWriter {
     await this.loading.fences.overtakenWrites();
   }
 
-  async #fenced<T>(
-    during: string,
-    fence: () => void,
-    act: () => Awaitable<T>,
-    fallback: T,
-    at?: EntryAddress,
-    scope?: ScopePath,
-  ): Promise<T> {
+  async #fenced<T>(change: FencedChange<T>): Promise<T> {
     try {
-      return await this.#between(during, fence, act, fallback, at, scope);
+      return await this.#between(change);
     } finally {
       await this.loading.fences.overtakenWrites();
     }
   }
 
-  async #between<T>(
-    during: string,
-    fence: () => void,
-    act: () => Awaitable<T>,
-    fallback: T,
-    at?: EntryAddress,
-    scope?: ScopePath,
-  ): Promise<T> {
+  async #between<T>({ during, fence, act, fallback, at, scope }: FencedChange<T>): Promise<T> {
     fence();
     try {
       const result = act();
