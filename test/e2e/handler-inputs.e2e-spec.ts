@@ -4,6 +4,7 @@ import {
   Get,
   Injectable,
   Query,
+  Session,
   UseGuards,
   type CanActivate,
   type ExecutionContext,
@@ -76,6 +77,71 @@ class Tenants {
     return `${name} ${++runs}`;
   }
 }
+
+interface Visit {
+  readonly id: string;
+}
+
+@Controller('cart')
+class Cart {
+  @Get('shared')
+  @Cacheable()
+  shared(@Session() { id }: Visit): string {
+    return `${id} ${++runs}`;
+  }
+  @Get('own')
+  @Cacheable({ scope: 'session' })
+  own(@Session() { id }: Visit): string {
+    return `${id} ${++runs}`;
+  }
+  @Get('keyed')
+  @Cacheable({ scope: 'global', key: ({ session }) => (session as Visit).id })
+  keyed(@Session() { id }: Visit): string {
+    return `${id} ${++runs}`;
+  }
+}
+
+describe.each(ADAPTERS)('@Session() on %s', (adapter) => {
+  const warnings = spyOnWarnings();
+  let app: RunningApp;
+  const ask = (route: string, visitor: string) =>
+    app.get(`/cart/${route}`, undefined, { headers: { 'x-visitor': visitor } });
+
+  beforeAll(async () => {
+    app = await startApp(adapter, {
+      controllers: [Cart],
+      cache: { scopes: ['session'] },
+      prepare: (nest) =>
+        nest.useGlobalGuards({
+          canActivate(execution: ExecutionContext): boolean {
+            const request = execution.switchToHttp().getRequest<{
+              headers: Record<string, string>;
+              session: Visit;
+            }>();
+            request.session = { id: request.headers['x-visitor']! };
+            return true;
+          },
+        }),
+    });
+  });
+  afterAll(() => app.close());
+
+  it('P3 visitors without a user do not share what is made of their sessions; one warning says why', async () => {
+    warnings.clear();
+    const answers = [await ask('shared', 'a'), await ask('shared', 'b')];
+    expect(answers.map(({ body }) => (body as string)[0])).toEqual(['a', 'b']);
+    expect(answers[0]!.cache).toBe('nestjs-scoped-cache; fwd=bypass; detail=unkeyed-input');
+    expect(warnings.texts).toHaveLength(1);
+    expect(warnings.texts[0]).toMatch(/Cart\.shared: it takes @Session\(\).*scope: 'session'/);
+  });
+
+  it.each(['own', 'keyed'])('%s: each visitor is served from the cache', async (route) => {
+    const first = [await ask(route, 'a'), await ask(route, 'b')].map(({ body }) => body as string);
+    const second = [await ask(route, 'a'), await ask(route, 'b')].map(({ body }) => body as string);
+    expect(first.map((body) => body[0])).toEqual(['a', 'b']);
+    expect(second).toEqual(first);
+  });
+});
 
 describe.each(ADAPTERS)('parameter decorators of the application on %s', (adapter) => {
   const warnings = spyOnWarnings();

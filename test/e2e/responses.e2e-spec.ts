@@ -17,6 +17,7 @@ import {
   Res,
   StreamableFile,
   UseInterceptors,
+  type INestApplication,
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { Exclude, Expose } from 'class-transformer';
@@ -411,4 +412,44 @@ describe.each(ADAPTERS)('responses on %s', (adapter) => {
     expect(runs).toBe(2);
     expect(warnings.texts.join()).toMatch(/type: \(\) =>/);
   });
+});
+
+/** What `@fastify/cookie` does, without depending on it: cookies wait beside the reply and become headers when it is sent. */
+function cookiesLater(nest: INestApplication): void {
+  const waiting = Symbol('fastify.reply.setCookies');
+  const fastify = nest.getHttpAdapter().getInstance() as any;
+  fastify.decorateReply(waiting, null);
+  fastify.decorateReply('setCookie', function (this: any, name: string, value: string) {
+    this[waiting] ??= new Map();
+    this[waiting].set(name, value);
+  });
+  fastify.addHook('onSend', async (_request: unknown, reply: any) => {
+    for (const [name, value] of reply[waiting] ?? [])
+      reply.header('set-cookie', `${name}=${value}`);
+    reply[waiting]?.clear();
+  });
+}
+
+it('a cookie that Fastify makes a header of only when it answers keeps the response out of the cache', async () => {
+  @Controller('c')
+  class CookieController {
+    @Get('sets') @Cacheable(shared) sets(@Res({ passthrough: true }) reply: any): object {
+      reply.setCookie('a', 'b');
+      return { run: ++runs };
+    }
+    @Get('not') @Cacheable(shared) not(): object {
+      return { run: ++runs };
+    }
+  }
+  const app = await startApp('fastify', { controllers: [CookieController], prepare: cookiesLater });
+  runs = 0;
+  const answers = [await app.get('/c/sets'), await app.get('/c/sets')];
+  expect(answers.map(({ body, headers }) => [body.run, headers.get('set-cookie')])).toEqual([
+    [1, 'a=b'],
+    [2, 'a=b'],
+  ]);
+  expect(answers[0]!.cache).toBe('nestjs-scoped-cache; fwd=miss; detail=set-cookie');
+  await app.get('/c/not');
+  expect((await app.get('/c/not')).cache).toContain('hit');
+  await app.close();
 });

@@ -10,6 +10,7 @@ type AnyMethod = (...args: unknown[]) => unknown;
 
 const METHOD: unique symbol = Symbol.for('nestjs-scoped-cache:method');
 const KEY_PARAMETERS: unique symbol = Symbol.for('nestjs-scoped-cache:key-parameters');
+const METHODS: unique symbol = Symbol.for('nestjs-scoped-cache:methods');
 const RUNNER: unique symbol = Symbol.for('nestjs-scoped-cache:runner');
 const EXECUTION: unique symbol = Symbol.for('nestjs-scoped-cache:execution');
 
@@ -120,9 +121,19 @@ export class CachedMethod {
   }
 }
 
-/** The decorated method behind a function found on a prototype, if it is one. */
-export function cachedMethodOf(method: object): CachedMethod | undefined {
+/** The decorated method behind a function, if it is one. */
+function cachedMethodOf(method: object): CachedMethod | undefined {
   return (method as { [METHOD]?: CachedMethod })[METHOD];
+}
+
+/**
+ * The methods with cache decorators that a class declares itself, in the order in which they were decorated. Found also
+ * where another decorator has put a function of its own around them.
+ */
+export function declaredCachedMethods(prototype: object): readonly CachedMethod[] {
+  return Object.hasOwn(prototype, METHODS)
+    ? (prototype as { [METHODS]: readonly CachedMethod[] })[METHODS]
+    : [];
 }
 
 /** A decorator that adds operations to a method, whatever other cache decorators it has. */
@@ -149,6 +160,8 @@ export function operationsDecorator(
     // Decorators run from the bottom up.
     method.operations.unshift(...added);
     if (known) return;
+    const methods = [...declaredCachedMethods(prototype), method];
+    Object.defineProperty(prototype, METHODS, { value: methods, configurable: true });
     Inject(CACHE_METHODS)(prototype, RUNNER);
     descriptor!.value = method.wrap();
   }) as MethodDecorator;

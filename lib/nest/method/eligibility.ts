@@ -1,6 +1,7 @@
 import type { MethodCall } from './call-context.js';
 import { isUnsafe } from './entry-key.js';
 import type { MethodPlan, PlannedCacheable } from './method-plan.js';
+import { isSharedScope, selectorOf } from './scopes-of-call.js';
 
 /** Why a call is not served from the cache. */
 export interface Bypass {
@@ -21,7 +22,8 @@ export function bypassOf(
   if (plan.inputs.answersItself) return ANSWERS_ITSELF;
   if (!planned.hasOwnKey && isUnsafe(call)) return UNSAFE;
   if (planned.options.scope === undefined && identifiesSomebody(call)) return SCOPE_OMITTED;
-  return planned.unkeyed.length === 0 ? undefined : unkeyedInput(planned.unkeyed);
+  if (planned.unkeyed.length > 0) return unkeyedInput(planned.unkeyed);
+  return plan.inputs.takesSession && sharesSessions(call, planned) ? SHARED_SESSION : undefined;
 }
 
 /** A method that is called, directly or not, by the very load that its result would come from. */
@@ -48,6 +50,17 @@ const SCOPE_OMITTED: Bypass = {
   warning:
     "the request carries a user (request.user or an Authorization header) and no scope says who may share the response, so it runs uncached. Give scope: 'user' (or another level), or scope: 'global' if all users get the same.",
 };
+
+const SHARED_SESSION: Bypass = {
+  status: 'fwd=bypass; detail=unkeyed-input',
+  warning:
+    "it takes @Session(), and people with different sessions share its scope, so it runs uncached. Give scope: 'session' (or 'user'), or a \"key\" that holds what it takes from the session.",
+};
+
+/** A visitor's session is his own, whether or not he has a user. */
+function sharesSessions(call: MethodCall, planned: PlannedCacheable): boolean {
+  return !planned.hasOwnKey && isSharedScope(planned.cache.scopes, selectorOf(planned, call));
+}
 
 /** Anonymous requests may share; anything that names a person may not, until somebody says so (P3). */
 function identifiesSomebody(call: MethodCall): boolean {

@@ -25,6 +25,7 @@ interface NodeLikeResponse {
 }
 
 const CACHE_NAME = 'nestjs-scoped-cache';
+const FASTIFY_COOKIES = 'fastify.reply.setCookies';
 /** Of one connection or one message, so never replayed. */
 const NOT_REPLAYED = [
   'content-length',
@@ -75,7 +76,7 @@ export class HttpReply {
     if (status !== before.status && (status < 200 || status > 299 || status === 204))
       return `status-${status}`;
     if (status >= 400) return `status-${status}`;
-    if (headers['set-cookie'] !== undefined) return 'set-cookie';
+    if (headers['set-cookie'] !== undefined || this.#hasCookiesToCome) return 'set-cookie';
     const directives = words(headers['cache-control']);
     if (directives.includes('no-store') || directives.includes('no-cache')) return 'no-store';
     if (isShared && directives.includes('private')) return 'private';
@@ -104,6 +105,14 @@ export class HttpReply {
     if (isNative) response.setHeader!('Cache-Status', all);
     // In the form in which Fastify keeps names: another one would be made into it anew, for every hit.
     else this.adapter.setHeader!(this.response, 'cache-status', all);
+  }
+
+  /** `@fastify/cookie` keeps what `setCookie` was given beside the reply, and makes headers of it when the answer is sent. */
+  get #hasCookiesToCome(): boolean {
+    const response = this.response as Record<symbol, { readonly size?: number } | null | undefined>;
+    return Object.getOwnPropertySymbols(response).some(
+      (symbol) => symbol.description === FASTIFY_COOKIES && (response[symbol]?.size ?? 0) > 0,
+    );
   }
 
   get #isSent(): boolean {

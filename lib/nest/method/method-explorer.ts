@@ -1,10 +1,10 @@
 import type { ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError } from '../../core/errors.js';
-import { cachedMethodOf } from './cached-method.js';
+import { declaredCachedMethods } from './cached-method.js';
 import { warnOfCustomInputs } from './custom-inputs.js';
-import type { MethodPlan } from './method-plan.js';
+import type { MethodPlan, PlannedCacheable } from './method-plan.js';
 import type { MethodRunner } from './method-runner.js';
-import { endlessKind, methodsOf, receivesMessages } from './nest-metadata.js';
+import { endlessKind, isReadRoute, prototypesOf, receivesMessages } from './nest-metadata.js';
 
 type Class = { name: string; prototype: object };
 
@@ -38,23 +38,25 @@ export class MethodExplorer {
     for (const plan of this.#plans(runner)) {
       refuseEndless(plan);
       runner.tools.keys.checkGenerators(plan);
+      if (isOverridden(plan)) continue;
       warnOfCustomInputs(plan, runner.tools.warnings);
-      for (const { name, hasOwnKey, cache } of plan.cacheables) {
-        if (hasOwnKey || plan.route !== undefined) continue;
-        const id = JSON.stringify([cache.namespace, name]);
+      for (const planned of plan.cacheables) {
+        const keys = ownKeysOf(plan, planned);
+        if (keys === undefined) continue;
+        const id = JSON.stringify([planned.cache.namespace, planned.name, keys]);
         const other = owners.get(id);
-        if (other && other !== plan) throw mixedUp(name, plan, other);
+        if (other && other !== plan) throw mixedUp(planned.name, plan, other);
         owners.set(id, plan);
       }
     }
   }
 
+  /** Also of methods that a subclass overrides or another decorator has wrapped: they may be called all the same. */
   #plans(runner: MethodRunner): MethodPlan[] {
     return this.#classes().flatMap((type) =>
-      methodsOf(type.prototype).flatMap(([, handler]) => {
-        const method = cachedMethodOf(handler);
-        return method ? [runner.planOf(method, type)] : [];
-      }),
+      prototypesOf(type.prototype)
+        .flatMap((prototype) => declaredCachedMethods(prototype))
+        .map((method) => runner.planOf(method, type)),
     );
   }
 
@@ -70,18 +72,38 @@ export class MethodExplorer {
 
 function refuseEndless(plan: MethodPlan): void {
   if (plan.cacheables.length === 0 && plan.puts.length === 0) return;
-  const handler = (plan.method.prototype as Record<string | symbol, object>)[plan.method.name]!;
-  const kind = endlessKind(handler);
+  const kind = endlessKind(methodOn(plan.method.prototype, plan));
   if (kind)
     throw new InvalidOptionsError(
       `${plan.label} has ${kind}, whose results never complete, so there is nothing to store. Remove its cache decorators.`,
     );
 }
 
+/** Whether calls from outside reach another method of that name first. */
+function isOverridden({ method, type }: MethodPlan): boolean {
+  const holder = prototypesOf(type.prototype).find((one) => Object.hasOwn(one, method.name))!;
+  const outermost = declaredCachedMethods(holder).findLast(({ name }) => name === method.name);
+  return outermost !== method;
+}
+
+/**
+ * Which keys below its name must be one method's alone. With a key of the application's own, methods may share a name that
+ * they were given, but not one that they got by being called alike.
+ */
+function ownKeysOf(plan: MethodPlan, { hasOwnKey, options }: PlannedCacheable): string | undefined {
+  if (hasOwnKey) return options.name === undefined ? 'own' : undefined;
+  if (plan.route === undefined) return 'arguments';
+  return isReadRoute(methodOn(plan.type.prototype, plan)) ? `route ${plan.route}` : undefined;
+}
+
+function methodOn(prototype: object, { method }: MethodPlan): object {
+  return (prototype as Record<string | symbol, object>)[method.name]!;
+}
+
 function mixedUp(name: string, one: MethodPlan, other: MethodPlan): InvalidOptionsError {
   return new InvalidOptionsError(
     one.label === other.label
       ? `Two different classes are called ${one.label.split('.')[0]} and both cache ${one.label}, so each would return the other's entries. Give one of them @CacheConfig({ name: '…' }) or another class name.`
-      : `${one.label} and ${other.label} both cache under the name "${name}" with the default key, so equal arguments would return each other's results. Give them different names, or a "key" each.`,
+      : `${one.label} and ${other.label} both cache under the name "${name}" with the default key, so equal calls would return each other's results. Give them different names, or a "key" each.`,
   );
 }

@@ -44,6 +44,8 @@ export interface PlannedEvict extends Planned<CacheEvictOptions> {
 /** What to do around one method of one class. */
 export interface MethodPlan {
   readonly method: CachedMethod;
+  /** The class whose instance the method is called on, which may be derived from the declaring one. */
+  readonly type: { readonly name: string; readonly prototype: object };
   /** `Class.method`, for messages and as the default name. */
   readonly label: string;
   readonly route: string | undefined;
@@ -65,6 +67,7 @@ export function planMethod(
   const planner = new Planner(method, type, registry);
   return {
     method,
+    type,
     label: planner.label,
     route: planner.route,
     inputs: planner.inputs,

@@ -15,12 +15,16 @@ const KIND = {
   next: 2,
   body: 3,
   headers: 6,
+  session: 7,
   host: 10,
   ip: 11,
   rawBody: 12,
   cookies: 14,
   signedCookies: 15,
 };
+
+/** The verbs of routes, by Nest's numbers. */
+const VERB = { get: 0, all: 5, head: 7 };
 
 interface DeclaredParameter {
   readonly index: number;
@@ -35,6 +39,7 @@ export interface HandlerInputs {
   readonly headers: readonly string[];
   readonly takesBody: boolean;
   readonly takesHost: boolean;
+  readonly takesSession: boolean;
   /** Inputs that no default key can cover, as they are written: `@Ip()`, `@Headers()`, … */
   readonly unkeyed: readonly string[];
   /** It answers by itself: `@Res()` or `@Next()` without passthrough. */
@@ -78,6 +83,7 @@ export function inputsOf(
     headers: headers.map(({ data }) => data).filter((name) => typeof name === 'string'),
     takesBody: has(KIND.body) || has(KIND.rawBody),
     takesHost: has(KIND.host),
+    takesSession: has(KIND.session),
     unkeyed: [
       headers.some(({ data }) => typeof data !== 'string') ? '@Headers()' : '',
       has(KIND.ip) ? '@Ip()' : '',
@@ -105,6 +111,12 @@ export function endlessKind(handler: object): string | undefined {
   return Reflect.getMetadata(RESOLVER_TYPE, handler) === 'Subscription'
     ? '@Subscription()'
     : undefined;
+}
+
+/** Whether a route answers requests that change nothing: GET, HEAD, or any verb. */
+export function isReadRoute(handler: object): boolean {
+  const verb: unknown = Reflect.getMetadata('method', handler);
+  return verb === VERB.get || verb === VERB.all || verb === VERB.head;
 }
 
 function pathOf(holder: object): string | undefined {
@@ -153,15 +165,23 @@ export function receivesMessages(type: { prototype?: object }): boolean {
 /** All methods of a prototype chain, the most derived of each name. */
 export function methodsOf(prototype: object | undefined | null): [string | symbol, object][] {
   const found = new Map<string | symbol, object>();
-  for (
-    let at = prototype;
-    at && at !== Object.prototype;
-    at = Object.getPrototypeOf(at) as object | null
-  )
+  for (const at of prototypesOf(prototype))
     for (const name of Reflect.ownKeys(at)) {
       const method: unknown = Object.getOwnPropertyDescriptor(at, name)?.value;
       if (typeof method === 'function' && name !== 'constructor' && !found.has(name))
         found.set(name, method);
     }
   return [...found];
+}
+
+/** A prototype and those it inherits from, the most derived first, without Object's. */
+export function prototypesOf(prototype: object | undefined | null): object[] {
+  const chain: object[] = [];
+  for (
+    let at = prototype;
+    at && at !== Object.prototype;
+    at = Object.getPrototypeOf(at) as object | null
+  )
+    chain.push(at);
+  return chain;
 }
