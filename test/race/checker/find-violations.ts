@@ -8,7 +8,7 @@ import { Race } from './race.js';
 import { READS, type Read } from './reads.js';
 
 /** More by hand: RACE_RUNS=20000 npm test -- test/race */
-const RUNS = Number(process.env['RACE_RUNS'] ?? 250);
+const RUNS = Number(process.env['RACE_RUNS'] ?? 120);
 /** One failure again: RACE_SEED=… RACE_PATH=… as fast-check printed them, with -t for the case. */
 const REPLAY = process.env['RACE_SEED'] && {
   seed: Number(process.env['RACE_SEED']),
