@@ -16,7 +16,7 @@ const BACKSLASH = 0x5c;
  * @throws InvalidKeyError for an empty key, one over 64 kB, or one with a part that has no stable text
  */
 export function encodeKey(key: CacheKey): string {
-  if (typeof key !== 'string') return checkedLength(encodeParts(key));
+  if (typeof key !== 'string') return checkedLength(encodeReadable(key));
   const first = key.charCodeAt(0);
   // NaN for the empty string, which has no first unit.
   if (first !== first)
@@ -43,6 +43,19 @@ function checkedLength(encoded: string): string {
 /** While a text grows: one object held in many places is written in each, and a key that is too long is refused anyway. */
 function growing(text: string): string {
   return text.length > KEY_BYTES_MAX ? checkedLength(text) : text;
+}
+
+/** Getters and proxies may throw, and their error would look like one of the method or loader that the key is for. */
+function encodeReadable(key: readonly unknown[]): string {
+  try {
+    return encodeParts(key);
+  } catch (error) {
+    if (error instanceof InvalidKeyError) throw error;
+    throw new InvalidKeyError(
+      'A part of the key threw when it was read. Use plain data in keys, for example an id. See the cause.',
+      { cause: error },
+    );
+  }
 }
 
 function encodeParts(key: readonly unknown[]): string {

@@ -463,6 +463,7 @@ export class Cache {
   /** Runs `work` with these ids answering for level names, for jobs, queues and scripts. Follows every await inside. */
   runInScope<T>(ids: ScopeIds, work: () => T): T {
     this.#pathOf(ids);
+    checkFunction(work, 'runInScope');
     return this.#context ? this.#context.run({ ...ids }, work) : work();
   }
 

@@ -128,6 +128,10 @@ export function asyncOptions({
   useExisting,
   inject,
 }: CacheModuleAsyncOptions): Provider[] {
+  if (useFactory !== undefined && typeof useFactory !== 'function')
+    throw new InvalidOptionsError(
+      `CacheModule.forRootAsync: useFactory: expected a function, got ${describe(useFactory)}.`,
+    );
   if ([useFactory, useClass, useExisting].filter((way) => way !== undefined).length !== 1)
     throw new InvalidOptionsError(
       'CacheModule.forRootAsync: give exactly one of useFactory, useClass and useExisting.',
@@ -137,7 +141,17 @@ export function asyncOptions({
   const create: Provider = {
     provide: CACHE_MODULE_OPTIONS,
     inject: [token],
-    useFactory: (factory: CacheOptionsFactory) => factory.createCacheOptions(),
+    useFactory: (factory: CacheOptionsFactory) => optionsOf(factory),
   };
   return useClass ? [{ provide: useClass, useClass }, create] : [create];
+}
+
+function optionsOf(
+  factory: CacheOptionsFactory,
+): ReturnType<CacheOptionsFactory['createCacheOptions']> {
+  if (typeof factory?.createCacheOptions !== 'function')
+    throw new InvalidOptionsError(
+      `CacheModule.forRootAsync: expected a class with the method createCacheOptions(), got ${describe(factory)}.`,
+    );
+  return factory.createCacheOptions();
 }

@@ -70,7 +70,7 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
 
   /** {@link forRoot} with options that other providers have a say in. */
   static forRootAsync(options: CacheModuleAsyncOptions): DynamicModule {
-    const { isGlobal, imports, extraProviders = [] } = options;
+    const { isGlobal, imports, extraProviders = [] } = given(options, 'forRootAsync');
     const providers = [...extraProviders, ...asyncOptions(options)];
     return { module: CacheModule, ...rootDefinition(isGlobal, providers, imports, DEFAULTS) };
   }
@@ -79,7 +79,8 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
    * A named cache beside the main one: its options, those given here on top, and a namespace of its own. For
    * `@InjectCache(name)`, the decorators' `cache` option and `CacheRegistry`.
    */
-  static forFeature({ name, imports, ...overrides }: CacheFeatureOptions): DynamicModule {
+  static forFeature(options: CacheFeatureOptions): DynamicModule {
+    const { name, imports, ...overrides } = given(options, 'forFeature');
     const token = getCacheToken(checkedCacheName(name));
     const cache: Provider = {
       provide: token,
@@ -121,6 +122,13 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
 
 function isGlobalRoot(module: { metatype: unknown; isGlobal: boolean }): boolean {
   return module.metatype === CacheModule && module.isGlobal;
+}
+
+function given<T>(options: T, method: string): T {
+  if (typeof options === 'object' && options !== null) return options;
+  throw new InvalidOptionsError(
+    `CacheModule.${method}: expected an object of options, got ${describe(options)}.`,
+  );
 }
 
 /** Two global modules have a cache each, and which of them a class gets would be a matter of chance. */

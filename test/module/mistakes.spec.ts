@@ -59,6 +59,31 @@ describe('mistakes in the options of the module', () => {
       /imported 2 times.*root module.*forFeature/,
     ));
 
+  it.each<[string, () => any, RegExp]>([
+    [
+      'forFeature without options',
+      () => (CacheModule as any).forFeature(),
+      /forFeature: expected an object of options, got undefined/,
+    ],
+    [
+      'forRootAsync without options',
+      () => (CacheModule as any).forRootAsync(),
+      /forRootAsync: expected an object of options, got undefined/,
+    ],
+    [
+      'a factory that is none',
+      () => CacheModule.forRootAsync({ useFactory: 5 as any }),
+      /useFactory: expected a function, got 5/,
+    ],
+    [
+      'a class that makes no options',
+      () => CacheModule.forRootAsync({ useClass: User as any }),
+      /class with the method createCacheOptions\(\), got an instance of User/,
+    ],
+  ])('%s', (_, write, message) =>
+    expect((async () => start([CacheModule.forRoot(), write()]))()).rejects.toThrow(message),
+  );
+
   it('the bare class', () =>
     expect(start([CacheModule])).rejects.toThrow(
       /import CacheModule\.forRoot\(\), not CacheModule/,
@@ -100,6 +125,16 @@ describe('mistakes in decorators', () => {
       /@CachePut belongs on a method.*the class User/,
     ],
     ['on a property', () => (Cacheable() as any)({}, 'a'), /not on the property "a"/],
+    [
+      'a standard decorator, as TypeScript compiles them without experimentalDecorators',
+      () => (Cacheable() as any)(() => 1, { kind: 'method', name: 'read' }),
+      /@Cacheable is compiled as a standard decorator.*"experimentalDecorators": true/,
+    ],
+    [
+      'CacheConfig on a method',
+      () => (CacheConfig({ name: 'n' }) as any)(User.prototype, 'read', {}),
+      /@CacheConfig belongs on a class/,
+    ],
     [
       'CacheConfig without options',
       () => CacheConfig(User as any),
@@ -180,6 +215,46 @@ describe('mistakes in calls', () => {
     };
     await cache.set('k', new User(), { type: old });
     expect(await cache.get('k')).toBeInstanceOf(User);
+  });
+
+  it('a value where the work in a scope belongs', () =>
+    expect(() => createTestCache().runInScope({ org: 'o' }, 5 as any)).toThrow(
+      /runInScope: expected a function, got 5/,
+    ));
+
+  it('a part of a key that throws when it is read', async () => {
+    const part = {
+      get id(): number {
+        throw new Error('not loaded yet');
+      },
+    };
+    const refused = createTestCache().get([part]);
+    await expect(refused).rejects.toThrow(/part of the key threw when it was read/);
+    await expect(refused).rejects.toMatchObject({
+      code: 'INVALID_KEY',
+      cause: { message: 'not loaded yet' },
+    });
+  });
+
+  it('P12 an argument that throws when it is read leaves the method running, uncached', async () => {
+    @Injectable()
+    class Users {
+      @Cacheable()
+      nameOf(user: { readonly name: string; readonly photo: never }): string {
+        return user.name;
+      }
+    }
+    const imports = [CacheModule.forRoot()];
+    const module = await Test.createTestingModule({ imports, providers: [Users] }).compile();
+    await module.init();
+    const lazy = {
+      name: 'Ada',
+      get photo(): never {
+        throw new Error('not loaded yet');
+      },
+    };
+    expect(await module.get(Users).nameOf(lazy)).toBe('Ada');
+    await module.close();
   });
 
   it('a value where a loader belongs', () =>

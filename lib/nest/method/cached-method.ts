@@ -151,6 +151,10 @@ export function operationsDecorator(
       throw new InvalidOptionsError(
         `@${decorator}: ${String(name)} is a generator, whose results cannot be stored. Return an array, or a promise of one.`,
       );
+    if (typeof name === 'object')
+      throw new InvalidOptionsError(
+        `@${decorator} is compiled as a standard decorator. Nest and this module need "experimentalDecorators": true in tsconfig.json.`,
+      );
     if (typeof original !== 'function' || typeof prototype === 'function')
       throw new InvalidOptionsError(
         `@${decorator} belongs on a method of an object, not on ${misplaced(prototype, name)}.`,
