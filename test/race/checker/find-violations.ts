@@ -9,10 +9,10 @@ import { READS, type Read } from './reads.js';
 
 /** More by hand: RACE_RUNS=20000 npm test -- test/race */
 const RUNS = Number(process.env['RACE_RUNS'] ?? 120);
-/** One failure again: RACE_SEED=… RACE_PATH=… as fast-check printed them, with -t for the case. */
-const REPLAY = process.env['RACE_SEED'] && {
-  seed: Number(process.env['RACE_SEED']),
-  path: process.env['RACE_PATH'] ?? '',
+/** The same runs again: RACE_SEED=…; one failure again: also RACE_PATH=… as fast-check printed it, with -t for the case. */
+const REPLAY = {
+  ...(process.env['RACE_SEED'] && { seed: Number(process.env['RACE_SEED']) }),
+  ...(process.env['RACE_PATH'] && { path: process.env['RACE_PATH'] }),
 };
 
 /** What a case makes its caches of. */
@@ -73,7 +73,7 @@ export function findsNoOlderValue(makeCase: () => RaceCase): () => Promise<void>
       fc.asyncProperty(fc.scheduler(), scripts(makeCase()), (scheduler, script) =>
         runRace(scheduler, script, makeCase()),
       ),
-      REPLAY || { numRuns: RUNS },
+      { numRuns: RUNS, ...REPLAY },
     );
 }
 
