@@ -47,6 +47,8 @@ export function openForCommands(source: Source, timeoutMs: number): OwnClient {
       slotsRefreshTimeout: 1000,
       // Some of its keys have moved, others not yet: a matter of milliseconds.
       retryDelayOnTryAgain: 25,
+      // For what had nobody to be sent to: most often the server is being connected to.
+      retryDelayOnFailover: 25,
       ...options,
       ...OURS,
       redisOptions: {

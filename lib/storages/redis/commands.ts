@@ -4,9 +4,12 @@ import type { Connection } from './connection.js';
 import { Deadlines, type Deadline } from './deadlines.js';
 import { Evaluation, type Call } from './evaluation.js';
 import { faultOf, tooSlow } from './faults.js';
-import { sendGuarded } from './guarded-command.js';
+import { NotSentError, sendGuarded } from './guarded-command.js';
 import type { ScopeKeys } from './layout.js';
 import type { Argument, Script } from './lua.js';
+
+/** How often one command waits for a server that is being connected to: where it was sent to, and where that one pointed. */
+const WAITS_MAX = 2;
 
 /** Every command of one open storage: sent when the server can take it, given up at the deadline, faults explained. */
 export class Commands {
@@ -135,14 +138,21 @@ export class Commands {
         resolve(value);
       };
       const fail = (error: unknown): void => {
+        if (error instanceof NotSentError && goAfter(connection.reachedAny())) return;
         deadline.isOver = true;
         reject(faultOf(error));
       };
       // Not sent at all once the deadline has passed: a late write could undo a later eviction.
       const go = (): void => {
         if (deadline.isOver) return;
-        if (connection.isUsable) start(deadline).then(succeed, fail);
-        else fail(connection.notConnected());
+        if (!connection.isUsable) return fail(connection.notConnected());
+        if (!goAfter(connection.reached(bucket))) start(deadline).then(succeed, fail);
+      };
+      let waitsLeft = WAITS_MAX;
+      const goAfter = (reached: Promise<void> | undefined): boolean => {
+        if (!reached || waitsLeft-- === 0) return false;
+        void reached.then(go);
+        return true;
       };
       if (connection.isUsable) go();
       else connection.started().then(go, fail);

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { cutStream, openForCommands, type OwnClient } from './clients.js';
+import { ClusterNodes } from './cluster-nodes.js';
 import { faultOf, messageOf } from './faults.js';
 import { LeaseEnds } from './lease-ends.js';
 import type { Client, ResolvedRedisOptions } from './redis-options.js';
@@ -16,6 +17,8 @@ export class Connection {
   readonly isOwned: boolean;
   readonly isCluster: boolean;
   readonly leaseEnds: LeaseEnds;
+  /** Of a Cluster. */
+  readonly #nodes: ClusterNodes | undefined;
   readonly #listeners = new Set<ConnectionListener>();
   /** Time-outs in a row, by server; empty while all answer. */
   readonly #timeouts = new Map<string, number>();
@@ -36,6 +39,7 @@ export class Connection {
     this.isOwned = own !== undefined;
     this.isCluster = client.isCluster;
     this.leaseEnds = new LeaseEnds(options, client.options.keyPrefix ?? '', this.#tell);
+    if (!(client instanceof Redis)) this.#nodes = new ClusterNodes(client, options.timeoutMs);
     client.on('ready', this.#settle).on('ready', this.#renew).on('close', this.#settle);
     if (this.isOwned) this.#watch();
   }
@@ -72,6 +76,16 @@ export class Connection {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /** Resolves when the bucket's server can be asked, or not; `undefined` where there is nothing to wait for. */
+  reached(bucket: number): Promise<void> | undefined {
+    return this.#nodes?.attempt(this.serverOf(bucket));
+  }
+
+  /** As {@link reached}, for whatever server a Cluster has pointed to. */
+  reachedAny(): Promise<void> | undefined {
+    return this.#nodes?.anyAttempt();
+  }
+
   /** For a command that cannot be sent: the client's state, and the error that led to it where that is known. */
   notConnected(): Error {
     const { status } = this.client;
@@ -91,6 +105,8 @@ export class Connection {
   /** After lost bytes a client may wait for ever on a connection that looks healthy: several time-outs in a row end it. */
   noteTimeout(bucket: number): void {
     const master = this.serverOf(bucket);
+    // One that is being connected to has its own limit. Cut at every third time-out, a slow one would never be reached.
+    if (this.#nodes?.attempt(master)) return;
     const count = (this.#timeouts.get(master) ?? 0) + 1;
     this.#timeouts.set(master, count);
     if (!this.isOwned || count < this.options.reconnectAfterTimeouts) return;
@@ -105,6 +121,7 @@ export class Connection {
     client.off('ready', this.#settle).off('ready', this.#renew).off('close', this.#settle);
     this.#settle();
     this.leaseEnds.close();
+    this.#nodes?.close();
     if (!this.own) return;
     const gone = new Promise<void>((resolve) => client.once('end', () => resolve()));
     let timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,8 +1,11 @@
-import { Command, type Cluster, type Redis } from 'ioredis';
+import { Command, Redis, type Cluster } from 'ioredis';
 import type { Deadline } from './deadlines.js';
 
 /** What a client still holds back when it was given up goes out as this: every place in its queue must get an answer. */
 const NOTHING = '*1\r\n$4\r\nPING\r\n';
+
+/** The client has refused a command before it wrote anything: sent again, it is sent for the first time. */
+export class NotSentError extends Error {}
 
 /** Answers after which a command surely did nothing, so that the client may send it once more. */
 const REDIRECTIONS = ['MOVED', 'ASK', 'TRYAGAIN'];
@@ -13,6 +16,9 @@ const REDIRECTIONS = ['MOVED', 'ASK', 'TRYAGAIN'];
  * eviction, it would bring an old value back.
  */
 class GuardedCommand extends Command {
+  /** Whether a server may have carried it out. */
+  isSent = false;
+
   constructor(
     name: string,
     args: string[],
@@ -23,7 +29,9 @@ class GuardedCommand extends Command {
   }
 
   override toWritable(socket: object): string | Buffer {
-    return this.deadline.isOver ? NOTHING : super.toWritable(socket);
+    if (this.deadline.isOver) return NOTHING;
+    this.isSent = true;
+    return super.toWritable(socket);
   }
 }
 
@@ -37,16 +45,20 @@ export function sendGuarded(
 ): Promise<unknown> {
   const { keyPrefix = '' } = client.options;
   const command = new GuardedCommand(name, args, { replyEncoding, keyPrefix }, deadline);
+  if (client instanceof Redis) return client.sendCommand(command) as Promise<unknown>;
+  return sendToCluster(client, command);
+}
+
+function sendToCluster(client: Cluster, command: GuardedCommand): Promise<unknown> {
   const giveUp = command.reject;
   const sent = client.sendCommand(command) as Promise<unknown>;
-  if (client.isCluster) {
-    // The client has put its own retries here, which come after a lost connection as well.
-    const retry = command.reject;
-    command.reject = (error) =>
-      (REDIRECTIONS.some((word) => error.message.startsWith(word)) ? retry : giveUp).call(
-        command,
-        error,
-      );
-  }
+  // The client has put its own retries here, which come after a lost connection as well.
+  const retry = command.reject;
+  command.reject = (error) => {
+    if (!REDIRECTIONS.some((word) => error.message.startsWith(word)))
+      return giveUp.call(command, command.isSent ? error : new NotSentError(error.message));
+    command.isSent = false;
+    return retry.call(command, error);
+  };
   return sent;
 }
