@@ -85,3 +85,15 @@ describe('P12 a Cluster whose servers are just being connected to', () => {
     }
   });
 });
+
+test('P7 all processes go by the clock of the same server', async () => {
+  for (const port of cluster.ports) await cli(port, 'config', 'resetstat');
+  for (let round = 0; round < 10; round++) {
+    const storage = await open();
+    for (let org = 0; org < 20; org++) await storage.read(at('k', { org: `o${org}` }));
+  }
+  const asked = [];
+  for (const port of cluster.ports)
+    if ((await cli(port, 'info', 'commandstats')).includes('cmdstat_time:')) asked.push(port);
+  expect(asked).toHaveLength(1);
+});

@@ -1,4 +1,5 @@
 import type { Cluster, Redis } from 'ioredis';
+import { systemClock } from '../../core/clock.js';
 
 /** A connection that is being made. */
 interface Attempt {
@@ -46,7 +47,7 @@ export class ClusterNodes {
   #attemptOf(node: Redis): Promise<void> | undefined {
     if (node.status !== 'connecting' && node.status !== 'connect') return undefined;
     const attempt = this.#attempts.get(node) ?? this.#await(node);
-    return performance.now() - attempt.since < this.hopeMs ? attempt.end : undefined;
+    return systemClock.monotonic() - attempt.since < this.hopeMs ? attempt.end : undefined;
   }
 
   #await(node: Redis): Attempt {
@@ -58,7 +59,7 @@ export class ClusterNodes {
       };
       node.on('ready', settle).on('close', settle).on('end', settle);
     });
-    const attempt = { since: performance.now(), end };
+    const attempt = { since: systemClock.monotonic(), end };
     this.#attempts.set(node, attempt);
     return attempt;
   }

@@ -6,7 +6,9 @@ import { Evaluation, type Call } from './evaluation.js';
 import { faultOf, tooSlow } from './faults.js';
 import { NotSentError, sendGuarded } from './guarded-command.js';
 import type { ScopeKeys } from './layout.js';
-import type { Argument, Script } from './lua.js';
+import { script, type Argument, type Script } from './lua.js';
+
+const TIME = script(`return redis.call('TIME')`);
 
 /** How often one command waits for a server that is being connected to: where it was sent to, and where that one pointed. */
 const WAITS_MAX = 2;
@@ -62,6 +64,21 @@ export class Commands {
     const read = async (deadline: Deadline): Promise<(Buffer | null)[]> =>
       asList(await sendGuarded(client, 'mget', keys, null, deadline));
     return this.send(bucket, read, budget);
+  }
+
+  /**
+   * The time of the bucket's server, as TIME tells it. A Cluster is asked by a script, for TIME itself has no key, so that any
+   * server might answer.
+   */
+  async time(scope: ScopeKeys, onSent: () => void): Promise<readonly [string, string]> {
+    const { client, isCluster } = this.connection;
+    const args = [1, scope.nodes[0]!];
+    const call: Call = { script: TIME, bucket: scope.bucket, args, replies: 'utf8', atOnce: true };
+    const answer = await this.send(scope.bucket, (deadline) => {
+      onSent();
+      return isCluster ? this.#evaluation.run(call, deadline) : client.time();
+    });
+    return answer as unknown as readonly [string, string];
   }
 
   /** The first index in the bucket's garbage list. */

@@ -87,7 +87,7 @@ export class OpenRedis implements OpenStorage {
   }
 
   async read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
-    if (this.#clock.isDue(this.connection.generation)) this.#keepTime();
+    this.#keepTime();
     const place = this.#layout.place(at);
     const sight = await this.#reader.look(place);
     if (!sight.bytes) return undefined;
@@ -105,6 +105,7 @@ export class OpenRedis implements OpenStorage {
   }
 
   async write(at: EntryAddress, entry: NewEntry): Promise<boolean> {
+    this.#keepTime();
     await this.#writer.put(this.#layout.place(at), entry);
     return true;
   }
@@ -137,10 +138,12 @@ export class OpenRedis implements OpenStorage {
   }
 
   change(at: EntryAddress, change: Change): Promise<ChangeResult> {
+    this.#keepTime();
     return this.#writer.change(this.#layout.place(at), change);
   }
 
   increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
+    this.#keepTime();
     return this.#counters.add(this.#layout.place(at), by, ttlMs);
   }
 
@@ -209,10 +212,13 @@ export class OpenRedis implements OpenStorage {
     return { ...entry, freshUntil, staleUntil: freshUntil + entry.staleUntil - entry.freshUntil };
   }
 
+  /** With what happens anyway, so that an idle cache asks for nothing. */
   readonly #keepTime = (): void => {
-    const { client } = this.connection;
+    const { connection } = this;
+    if (!this.#clock.isDue(connection.generation, connection.serverOf(0))) return;
+    const [keys] = this.#layout.nodes(GLOBAL_SCOPE);
     this.#clock
-      .sample((start) => this.#commands.send(0, start), client)
+      .sample((onSent) => this.#commands.time(keys!, onSent))
       .catch((error: unknown) => this.#report('time', error));
   };
 

@@ -52,6 +52,9 @@ export async function startRedisCluster(replicas: 0 | 1 = 1): Promise<ServerGrou
       ['--cluster', 'create', ...nodes, '--cluster-replicas', String(replicas), '--cluster-yes'],
       { timeout: 30_000 },
     );
+    await Promise.all(
+      group.ports.map((port) => until(() => knowsAllSlots(port), `${port} knows who serves what`)),
+    );
     if (replicas === 0) return group;
     // Without data a replica never stands for election, and the Cluster would stay down.
     await Promise.all(
@@ -161,12 +164,14 @@ async function isUp(port: number): Promise<boolean> {
 
 async function isInStep(port: number): Promise<boolean> {
   const info = (await tryCli(port, 'info', 'replication')) ?? '';
-  const inStep = info.includes('role:master')
+  return info.includes('role:master')
     ? info.includes('connected_slaves:1')
     : info.includes('master_link_status:up');
-  if (!inStep) return false;
-  const cluster = (await tryCli(port, 'cluster', 'info')) ?? '';
-  return !cluster.includes('cluster_state:') || cluster.includes('cluster_state:ok');
+}
+
+async function knowsAllSlots(port: number): Promise<boolean> {
+  const info = (await tryCli(port, 'cluster', 'info')) ?? '';
+  return info.includes('cluster_state:ok') && info.includes('cluster_slots_ok:16384');
 }
 
 async function knowsAll(port: number): Promise<boolean> {
