@@ -29,12 +29,13 @@ async function open(options: Partial<RedisStorageOptions> = {}): Promise<OpenSto
   return storage;
 }
 
-/** Of 100 scopes over all servers: reads and writes that come one after another, each before the one before has an answer. */
+/** Commands of all kinds to all servers, one after another, each before the one before has an answer. */
 async function faultsOf(storage: OpenStorage): Promise<unknown[]> {
   const calls: Promise<unknown>[] = [];
   for (let org = 0; org < 100; org++) {
     const where = at('k', { org: `o${org}` });
     calls.push(
+      Promise.resolve(storage.remove(at('other', { org: `o${org}` }))),
       Promise.resolve(storage.read(where)),
       Promise.resolve(storage.write(where, entry(org))),
     );

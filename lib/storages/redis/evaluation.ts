@@ -36,16 +36,20 @@ export class Evaluation {
     const server = this.connection.serverOf(call.bucket);
     this.#limits.forgetBefore(this.connection.generation);
     const isKnown = this.#limitOf(server, deadline) !== undefined;
-    const isDue = !isKnown || this.#limits.isDue(server, this.deadlines.now());
-    const asking = isDue ? this.#ask(server, call) : undefined;
-    // Told to those who wait for it.
-    asking?.catch(ignoreHere);
-    if (!call.script.isTimed) return this.#run(call, deadline);
-    if (isKnown) return this.#runUntil(call, deadline, server);
-    return asking!.then(() => {
-      if (deadline.isOver) throw tooSlow(this.deadlines.lengthMs);
-      return this.#runUntil(call, deadline, server);
-    });
+    if (call.script.isTimed && !isKnown) return this.#runOnceAsked(call, deadline, server);
+    const answer = call.script.isTimed
+      ? this.#runUntil(call, deadline, server)
+      : this.#run(call, deadline);
+    // After it: the first command to a server of a Cluster has the client connect, and a second one would not be taken.
+    if (!isKnown || this.#limits.isDue(server, this.deadlines.now()))
+      this.#ask(server, call).catch(ignoreHere);
+    return answer;
+  }
+
+  async #runOnceAsked(call: Call, deadline: Deadline, server: string): Promise<unknown> {
+    await this.#ask(server, call);
+    if (deadline.isOver) throw tooSlow(this.deadlines.lengthMs);
+    return this.#runUntil(call, deadline, server);
   }
 
   async #runUntil(call: Call, deadline: Deadline, server: string): Promise<unknown> {
