@@ -45,7 +45,7 @@ describe('CA-44 a Cluster of six', () => {
       timeout: '2s',
     });
   beforeAll(async () => {
-    cluster = await startRedisCluster();
+    cluster = await startRedisCluster(1, true);
     await serves(driver());
   }, 60_000);
   afterAll(() => cluster.stop());
@@ -65,7 +65,7 @@ describe('CA-44 a Cluster of six', () => {
 describe('CA-44 behind Sentinel', () => {
   let group: SentinelGroup;
   beforeAll(async () => {
-    group = await startSentinel();
+    group = await startSentinel(true);
   }, 60_000);
   afterAll(() => group.stop());
 

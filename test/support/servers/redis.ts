@@ -30,15 +30,24 @@ export interface ServerGroup {
   stop(): Promise<void>;
 }
 
-/** Three masters and three replicas (or none), in step. A dead master is replaced after about 3 s. */
-export async function startRedisCluster(replicas: 0 | 1 = 1): Promise<ServerGroup> {
+/** Long enough for no server of a busy machine to be taken for dead. */
+const NEVER_DOWN_MS = 20_000;
+
+/**
+ * Three masters and three replicas (or none), in step. A dead master is replaced after about 3 s, unless `steady`: then
+ * nothing is replaced, however busy the machine is.
+ */
+export async function startRedisCluster(
+  replicas: 0 | 1 = 1,
+  steady = replicas === 0,
+): Promise<ServerGroup> {
   const args = [
     '--cluster-enabled',
     'yes',
     '--cluster-config-file',
     'nodes.conf',
     '--cluster-node-timeout',
-    '1500',
+    String(steady ? NEVER_DOWN_MS : 1_500),
   ];
   const group = await startGroup(replicas === 0 ? 3 : 6, [
     ...args,
@@ -73,8 +82,8 @@ export interface SentinelGroup extends ServerGroup {
   readonly sentinels: readonly { readonly host: string; readonly port: number }[];
 }
 
-/** Started and agreed on who is master. */
-export async function startSentinel(): Promise<SentinelGroup> {
+/** Started and agreed on who is master. `steady`: it stays so, however busy the machine is. */
+export async function startSentinel(steady = false): Promise<SentinelGroup> {
   const master = await startRedis(['--repl-diskless-sync-delay', '0']);
   const replica = await startRedis(['--replicaof', '127.0.0.1', String(master.port)]);
   const servers = [master, replica];
@@ -82,7 +91,8 @@ export async function startSentinel(): Promise<SentinelGroup> {
     void (await Promise.all(servers.map((server) => server.stop())));
   try {
     await until(() => isInStep(replica.port), 'the replica is in step');
-    for (let count = 0; count < 3; count++) servers.push(await startOneSentinel(master.port));
+    for (let count = 0; count < 3; count++)
+      servers.push(await startOneSentinel(master.port, steady ? NEVER_DOWN_MS : 1_000));
     const ports = servers.slice(2).map(({ port }) => port);
     await Promise.all(
       ports.map((port) => until(() => knowsAll(port), 'the sentinels know each other')),
@@ -140,7 +150,7 @@ async function startGroup(size: number, args: readonly string[]): Promise<Server
   return { servers, ports: servers.map(({ port }) => port), stop };
 }
 
-async function startOneSentinel(masterPort: number): Promise<ServerProcess> {
+async function startOneSentinel(masterPort: number, downAfterMs: number): Promise<ServerProcess> {
   const port = await freePort();
   const config = (folder: string): string[] => {
     const file = join(folder, 'sentinel.conf');
@@ -149,7 +159,7 @@ async function startOneSentinel(masterPort: number): Promise<ServerProcess> {
       'bind 127.0.0.1',
       `dir ${folder}`,
       `sentinel monitor ${NAME} 127.0.0.1 ${masterPort} 2`,
-      `sentinel down-after-milliseconds ${NAME} 1000`,
+      `sentinel down-after-milliseconds ${NAME} ${downAfterMs}`,
       `sentinel failover-timeout ${NAME} 3000`,
     ];
     writeFileSync(file, `${lines.join('\n')}\n`);
