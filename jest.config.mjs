@@ -34,6 +34,8 @@ export default {
   },
   collectCoverageFrom: ['lib/**/*.ts'],
   maxWorkers: 2,
+  // Node keeps the modules of every test file that a worker has run; beyond this it starts anew.
+  workerIdleMemoryLimit: '1GB',
   // A busy machine must not turn a test of behaviour into a test of speed.
   testTimeout: 30_000,
 };
