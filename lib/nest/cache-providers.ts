@@ -98,6 +98,7 @@ function methodRunner(
     context,
     clock,
     hasVariants,
+    isPerRequest: (type: object) => explorer.isPerRequest(type),
   };
   const runner: MethodRunner = new MethodRunner(registry, context, tools, adapterHost);
   return runner;

@@ -1,4 +1,5 @@
-import { Controller, Get, Param, Put, Query } from '@nestjs/common';
+import { Controller, Get, Inject, Injectable, Param, Put, Query, Scope } from '@nestjs/common';
+import { REQUEST } from '@nestjs/core';
 import { Cacheable, CacheEvict } from 'nestjs-scoped-cache';
 import { ADAPTERS, startApp, type RunningApp } from '../support/nest/start-app.js';
 import { spyOnWarnings } from '../support/nest/warnings.js';
@@ -38,6 +39,49 @@ class ProfileController {
   }
 }
 
+@Injectable({ scope: Scope.REQUEST })
+class OwnNumbers {
+  constructor(@Inject(REQUEST) readonly request: { readonly user?: { readonly id: string } }) {}
+
+  @Cacheable()
+  omitted(): object {
+    return { of: this.request.user?.id ?? null, run: ++runs };
+  }
+
+  @Cacheable({ scope: 'global' })
+  global(): object {
+    return { run: ++runs };
+  }
+}
+
+/** Made for each request because of what it is given. */
+@Injectable()
+class AboveOwnNumbers {
+  constructor(readonly numbers: OwnNumbers) {}
+
+  @Cacheable()
+  omitted(): unknown {
+    return this.numbers.omitted();
+  }
+}
+
+@Controller('numbers')
+class NumbersController {
+  constructor(
+    readonly numbers: OwnNumbers,
+    readonly above: AboveOwnNumbers,
+  ) {}
+  @Get('omitted') omitted(): unknown {
+    return this.numbers.omitted();
+  }
+  @Get('above') aboveOmitted(): unknown {
+    return this.above.omitted();
+  }
+  @Get('global') global(): unknown {
+    return this.numbers.global();
+  }
+}
+
 describe.each(ADAPTERS)('scoped handlers on %s', (adapter) => {
   let app: RunningApp;
   const warnings = spyOnWarnings();
@@ -47,7 +91,10 @@ describe.each(ADAPTERS)('scoped handlers on %s', (adapter) => {
   beforeEach(async () => {
     runs = 0;
     warnings.clear();
-    app = await startApp(adapter, { controllers: [ProfileController] });
+    app = await startApp(adapter, {
+      controllers: [ProfileController, NumbersController],
+      providers: [OwnNumbers, AboveOwnNumbers],
+    });
   });
   afterEach(() => app.close());
 
@@ -98,6 +145,25 @@ describe.each(ADAPTERS)('scoped handlers on %s', (adapter) => {
       headers: { authorization: 'Basic eA==' },
     });
     expect(answer.cache).toContain('scope-omitted');
+  });
+
+  it.each(['omitted', 'above'])(
+    'P3: an omitted scope on a provider that is made for each request is shared by anonymous requests only: %s',
+    async (route) => {
+      const ask = async (user?: object) => (await app.get(`/numbers/${route}`, user)).body;
+      expect([await ask(), await ask()]).toEqual([
+        { of: null, run: 1 },
+        { of: null, run: 1 },
+      ]);
+      expect(await ask(ann)).toEqual({ of: 'ann', run: 2 });
+      expect(await ask({ id: 'bob', orgId: 'o1' })).toEqual({ of: 'bob', run: 3 });
+      expect(warnings.texts.join()).toMatch(/Numbers\.omitted.*no scope says who may share/);
+    },
+  );
+
+  it('such a provider shares what it says is for all', async () => {
+    await app.get('/numbers/global', ann);
+    expect((await app.get('/numbers/global', annOfAnother)).body).toEqual({ run: 1 });
   });
 
   it('P4: route parameters and query tell calls apart, whatever the order of the query', async () => {

@@ -11,17 +11,19 @@ export interface Bypass {
   readonly warning?: string;
 }
 
-/** Whether this call may be cached at all; `undefined` when it may. Only calls of handlers can be refused here. */
+/** Whether this call may be cached at all; `undefined` when it may. Of other methods than handlers, few are refused here. */
 export function bypassOf(
   call: MethodCall,
   plan: MethodPlan,
   planned: PlannedCacheable,
 ): Bypass | undefined {
   if (!planned.cache.enabled) return { status: 'fwd=bypass; detail=disabled' };
-  if (call.executionContext === undefined) return undefined;
+  const hasNoScope = planned.options.scope === undefined;
+  if (call.executionContext === undefined)
+    return hasNoScope && plan.isPerRequest && identifiesSomebody(call) ? SCOPE_OMITTED : undefined;
   if (plan.inputs.answersItself) return ANSWERS_ITSELF;
   if (!planned.hasOwnKey && isUnsafe(call)) return UNSAFE;
-  if (planned.options.scope === undefined && identifiesSomebody(call)) return SCOPE_OMITTED;
+  if (hasNoScope && identifiesSomebody(call)) return SCOPE_OMITTED;
   if (planned.unkeyed.length > 0) return unkeyedInput(planned.unkeyed);
   return plan.inputs.takesSession && sharesSessions(call, planned) ? SHARED_SESSION : undefined;
 }

@@ -24,6 +24,15 @@ export class MethodExplorer {
     return this.#variants.has(name);
   }
 
+  /** See {@link MethodTools.isPerRequest}. */
+  isPerRequest(type: object): boolean {
+    return [...this.modules.values()].some(({ providers }) =>
+      [...providers.values()].some(
+        (provider) => provider.metatype === type && !provider.isDependencyTreeStatic(),
+      ),
+    );
+  }
+
   /** Whether any class here takes messages, so that they need a scope context of their own. */
   get receivesMessages(): boolean {
     return this.#classes().some(receivesMessages);

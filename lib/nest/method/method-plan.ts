@@ -49,6 +49,8 @@ export interface MethodPlan {
   /** `Class.method`, for messages and as the default name. */
   readonly label: string;
   readonly route: string | undefined;
+  /** See {@link MethodTools.isPerRequest}. */
+  readonly isPerRequest: boolean;
   readonly inputs: HandlerInputs;
   readonly cacheables: readonly PlannedCacheable[];
   readonly puts: readonly PlannedStore[];
@@ -63,6 +65,7 @@ export function planMethod(
   method: CachedMethod,
   type: { name: string; prototype: object },
   registry: CacheRegistry,
+  isPerRequest: boolean,
 ): MethodPlan {
   const planner = new Planner(method, type, registry);
   return {
@@ -70,6 +73,7 @@ export function planMethod(
     type,
     label: planner.label,
     route: planner.route,
+    isPerRequest,
     inputs: planner.inputs,
     cacheables: method.operations.flatMap((one) =>
       one.kind === 'cacheable' ? planner.cacheables(one.options) : [],

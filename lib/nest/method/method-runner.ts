@@ -58,7 +58,10 @@ export class MethodRunner {
     let plans = this.#plans.get(method);
     if (!plans) this.#plans.set(method, (plans = new Map()));
     let plan = plans.get(type);
-    if (!plan) plans.set(type, (plan = planMethod(method, type, this.registry)));
+    if (!plan) {
+      plan = planMethod(method, type, this.registry, this.tools.isPerRequest(type));
+      plans.set(type, plan);
+    }
     return plan;
   }
 

@@ -11,4 +11,6 @@ export interface MethodTools {
   readonly clock: Clock;
   /** Whether entries of this name have variants by header, which must go when their key goes. */
   hasVariants(name: string): boolean;
+  /** Whether Nest makes a provider of this class for each request, because it or what it is given depends on one. */
+  isPerRequest(type: object): boolean;
 }
