@@ -514,6 +514,22 @@ describe('decorated provider methods', () => {
     expect(() => CachePut({ unless: true } as never)).toThrow(/unless: expected a function/);
   });
 
+  it('a method that was taken from its object runs uncached and says so once', async () => {
+    @Injectable()
+    class Words {
+      @Cacheable()
+      upper(this: void, word: string): string {
+        return word.toUpperCase();
+      }
+    }
+    const other = await start(undefined, [Words]);
+    const { upper } = other.get(Words);
+    expect(['a', 'b'].map((word) => upper(word))).toEqual(['A', 'B']);
+    expect(warnings.texts).toHaveLength(1);
+    expect(warnings.texts[0]).toMatch(/Words\.upper .*without its object.*bind it/);
+    await other.close();
+  });
+
   it('an instance that Nest did not make runs uncached and says so once', async () => {
     const made = new Numbers();
     expect([made.double(1), made.double(1)]).toEqual([2, 2]);

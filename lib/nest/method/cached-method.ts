@@ -76,9 +76,10 @@ export class CachedMethod {
     return wrapper;
   }
 
+  /** @param target `undefined` where the method was taken from its object, as a callback for example */
   #run(target: object, given: unknown[]): unknown {
     const { execution, args } = this.#split(given);
-    const runner = (target as { [RUNNER]?: MethodRunner })[RUNNER];
+    const runner = (target as { [RUNNER]?: MethodRunner } | undefined)?.[RUNNER];
     if (!runner) {
       this.#warnUnmanaged(target);
       return this.call(target, args);
@@ -112,12 +113,14 @@ export class CachedMethod {
   }
 
   /** Made with `new`, by a factory for example, it was given no cache. In a unit test that is fine, so it just says so. */
-  #warnUnmanaged(target: object): void {
+  #warnUnmanaged(target: object | undefined): void {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
-    new Logger('CacheModule').warn(
-      `${target?.constructor?.name ?? 'An object'}.${String(this.name)} has cache decorators, but Nest did not build this instance, so it runs uncached. Register the class itself as a provider.`,
-    );
+    const { name } = target?.constructor ?? this.prototype.constructor;
+    const why = target
+      ? 'Nest did not build this instance, so it runs uncached. Register the class itself as a provider.'
+      : 'it was called without its object, so it runs uncached. Call it on the object, or bind it.';
+    new Logger('CacheModule').warn(`${name}.${String(this.name)} has cache decorators, but ${why}`);
   }
 }
 
