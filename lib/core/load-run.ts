@@ -186,8 +186,19 @@ export class LoadRun {
     }
     const released = leases.release(lease);
     // Who has waited for the storage in vain does not wait for it again; a failed release says so itself.
-    if (!this.flight.isAway) await released;
+    if (!this.flight.isAway) await this.#patiently(released);
     return isConfirmed;
+  }
+
+  /** Not for a whole deadline: whoever joined and has to begin anew would wait for a second one (P12). */
+  #patiently(released: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.host.platform.clock.after(PATIENCE_MS, resolve);
+      void released.then(() => {
+        stop();
+        resolve();
+      });
+    });
   }
 
   /** `undefined` when the storage failed: that is a fault, not a fence. */

@@ -122,6 +122,21 @@ test('P12 who joined a load that could not be stored any more does not wait for 
   expect(waitedMs).toBeLessThan(30 + 400);
 });
 
+test('P12 who joined a load that was outdated while it ran does not wait until its lease has been given back', async () => {
+  const taken = stopwatch();
+  const load = async (): Promise<unknown> => {
+    await cache.evictScope(SCOPE.scope);
+    server.pause();
+    return 'first';
+  };
+  const both = [load, () => 'later'].map((loader) => cache.getOrSet('k', loader, SCOPE));
+  expect(await Promise.all(both)).toEqual(['first', 'later']);
+  const { waitedMs } = taken();
+  server.resume();
+  expect(waitedMs).toBeGreaterThan(240);
+  expect(waitedMs).toBeLessThan(400);
+});
+
 describe('P12 no request waits for more than one deadline of 250 ms', () => {
   test.each(Object.keys(FAULTS))(
     'under %s',
