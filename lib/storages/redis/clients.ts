@@ -32,13 +32,16 @@ const OURS = {
 };
 /** Without it a sentinel that stands still is waited for for ever, while the others would know the master. */
 const ASKING_SENTINELS = { sentinelCommandTimeout: 500 };
+/** Between attempts to connect, doubling. As long as a circuit is open at most: a server that is back should not be missed for longer. */
+const RECONNECT_MS = { first: 25, most: 500 } as const;
 /** How often a Cluster is asked who serves what, unless the options say. */
 const REFRESH_MS = { commands: 1_000, messages: 5_000 } as const;
 
 /** For commands: nothing is queued, lost connections come back quickly. */
 export function openForCommands(source: Source, timeoutMs: number): OwnClient {
   const retryStrategy = (attempt: number): number =>
-    Math.min(1000, 25 * 2 ** Math.min(attempt, 6)) * (0.75 + Math.random() / 2);
+    Math.min(RECONNECT_MS.most, RECONNECT_MS.first * 2 ** Math.min(attempt, 6)) *
+    (0.75 + Math.random() / 2);
   const connectTimeout = 4 * timeoutMs;
   if (source.cluster) {
     const { nodes, options = {} } = source.cluster;
