@@ -53,6 +53,7 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
     @Optional() private readonly adapterHost?: HttpAdapterHost,
   ) {
     // Now, because Nest binds interceptors to message handlers before any hook of a module runs.
+    explorer.prepareRoutes();
     if (explorer.receivesMessages) config.useGlobalInterceptors(interceptor);
   }
 

@@ -3,12 +3,15 @@ import {
   createParamDecorator,
   Get,
   Injectable,
+  Inject,
   Query,
+  Scope,
   Session,
   UseGuards,
   type CanActivate,
   type ExecutionContext,
 } from '@nestjs/common';
+import { REQUEST } from '@nestjs/core';
 import { Cacheable, CacheKey } from 'nestjs-scoped-cache';
 import { ADAPTERS, startApp, type RunningApp } from '../support/nest/start-app.js';
 import { spyOnWarnings } from '../support/nest/warnings.js';
@@ -77,6 +80,48 @@ class Tenants {
     return `${name} ${++runs}`;
   }
 }
+
+/** Its handlers find in the injected request what others declare as parameters. */
+@Controller({ path: 'bare', scope: Scope.REQUEST })
+class Bare {
+  constructor(
+    @Inject(REQUEST)
+    readonly request: {
+      readonly params: { readonly id: string };
+      readonly user?: { readonly id: string };
+    },
+  ) {}
+
+  @Get('by-id/:id')
+  @Cacheable({ scope: 'global' })
+  byId(suffix = ''): string {
+    return `${this.request.params.id}${suffix}`;
+  }
+  @Cacheable()
+  @Get('omitted')
+  omitted(suffix = ''): string {
+    return `${this.request.user?.id}${suffix}`;
+  }
+}
+
+describe.each(ADAPTERS)('a handler whose parameters have no decorators on %s', (adapter) => {
+  let app: RunningApp;
+  beforeAll(async () => {
+    app = await startApp(adapter, { controllers: [Bare] });
+  });
+  afterAll(() => app.close());
+
+  it('P4 the route parameters are in its key all the same', async () => {
+    const ask = (id: string) => app.get(`/bare/by-id/${id}`);
+    expect([(await ask('a')).body, (await ask('b')).body]).toEqual(['a', 'b']);
+    expect((await ask('a')).cache).toContain('hit');
+  });
+
+  it('P3 an omitted scope is not global for it by accident', async () => {
+    const ask = async (id: string) => (await app.get('/bare/omitted', { id, orgId: 'o' })).body;
+    expect([await ask('a'), await ask('b')]).toEqual(['a', 'b']);
+  });
+});
 
 interface Visit {
   readonly id: string;

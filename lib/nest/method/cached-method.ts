@@ -39,6 +39,7 @@ export class CachedMethod {
   readonly hiddenIndex: number;
   readonly #parameterCount: number;
   #hasWarned = false;
+  #receivesContext = false;
 
   /** @param prototype the class's that declares the method */
   constructor(
@@ -51,7 +52,11 @@ export class CachedMethod {
     this.keyParameters = [...(marked ?? [])].sort((one, other) => one - other);
     this.returnsObservable = isDeclaredObservable(prototype, name);
     this.#parameterCount = parameterCount(prototype, name, original.length);
-    this.hiddenIndex = this.#addHiddenParameter();
+    const declared = Object.values(declaredParameters(prototype.constructor, name));
+    this.hiddenIndex = this.#indexBehind(declared.map(({ index }) => index));
+    // Message handlers may take their payload without any parameter decorator; a decorated parameter would change what Nest
+    // passes them. They find their context in the asynchronous one instead (CacheScopeInterceptor).
+    if (declared.length > 0 || this.#parameterCount === 0) this.receiveContext();
   }
 
   /** Calls the method as written. */
@@ -97,19 +102,18 @@ export class CachedMethod {
   }
 
   /**
-   * Message handlers may take their payload without any parameter decorator; a decorated parameter would change what Nest
-   * passes them. They find their context in the asynchronous one instead (CacheScopeInterceptor).
+   * Puts the hidden parameter on a handler that declares no decorated one, too. For HTTP, where Nest passes nothing to
+   * parameters without decorators; must be called before Nest makes the routes.
    */
-  #addHiddenParameter(): number {
-    const declared = Object.values(declaredParameters(this.prototype.constructor, this.name));
-    const index = Math.max(
-      HIDDEN_INDEX,
-      this.#parameterCount,
-      ...declared.map((parameter) => parameter.index + 1),
-    );
-    if (declared.length > 0 || this.#parameterCount === 0)
-      withExecutionContext()(this.prototype, this.name, index);
-    return index;
+  receiveContext(): void {
+    if (this.#receivesContext) return;
+    this.#receivesContext = true;
+    withExecutionContext()(this.prototype, this.name, this.hiddenIndex);
+  }
+
+  /** Behind all that are declared. */
+  #indexBehind(declared: readonly number[]): number {
+    return Math.max(HIDDEN_INDEX, this.#parameterCount, ...declared.map((index) => index + 1));
   }
 
   /** Made with `new`, by a factory for example, it was given no cache. In a unit test that is fine, so it just says so. */

@@ -4,7 +4,13 @@ import { declaredCachedMethods } from './cached-method.js';
 import { warnOfCustomInputs } from './custom-inputs.js';
 import type { MethodPlan, PlannedCacheable } from './method-plan.js';
 import type { MethodRunner } from './method-runner.js';
-import { endlessKind, isReadRoute, prototypesOf, receivesMessages } from './nest-metadata.js';
+import {
+  endlessKind,
+  isReadRoute,
+  isRouteOnly,
+  prototypesOf,
+  receivesMessages,
+} from './nest-metadata.js';
 
 type Class = { name: string; prototype: object };
 
@@ -31,6 +37,14 @@ export class MethodExplorer {
         (provider) => provider.metatype === type && !provider.isDependencyTreeStatic(),
       ),
     );
+  }
+
+  /** Lets every handler of a route have its context. To be called before Nest makes the routes. */
+  prepareRoutes(): void {
+    for (const type of this.#classes())
+      for (const method of prototypesOf(type.prototype).flatMap(declaredCachedMethods))
+        if (isRouteOnly(type, (type.prototype as Record<string | symbol, unknown>)[method.name]))
+          method.receiveContext();
   }
 
   /** Whether any class here takes messages, so that they need a scope context of their own. */

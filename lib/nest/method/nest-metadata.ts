@@ -105,6 +105,13 @@ export function routeOf(type: object, handler: object): string | undefined {
   return `/${[pathOf(type) ?? '', own].join('/').split('/').filter(Boolean).join('/')}`;
 }
 
+/** Whether the method answers HTTP requests, and no messages besides. */
+export function isRouteOnly(type: object, method: unknown): boolean {
+  return (
+    typeof method === 'function' && routeOf(type, method) !== undefined && !isMessageHandler(method)
+  );
+}
+
 /** Why the results of this handler never end, if so. */
 export function endlessKind(handler: object): string | undefined {
   if (Reflect.hasMetadata('__sse__', handler)) return '@Sse()';
@@ -157,9 +164,12 @@ export function isDeclaredObservable(prototype: object, method: string | symbol)
 /** Whether a class holds gateways or message handlers. */
 export function receivesMessages(type: { prototype?: object }): boolean {
   if (Reflect.hasMetadata('websockets:is_gateway', type)) return true;
-  return methodsOf(type.prototype).some(([, method]) =>
-    Reflect.hasMetadata('microservices:pattern', method),
-  );
+  return methodsOf(type.prototype).some(([, method]) => isMessageHandler(method));
+}
+
+/** Whether Nest calls this method for messages. */
+export function isMessageHandler(method: object): boolean {
+  return Reflect.hasMetadata('microservices:pattern', method);
 }
 
 /** All methods of a prototype chain, the most derived of each name. */
