@@ -4,6 +4,7 @@ import type { Clock } from './clock.js';
 import type { CacheState } from './cache-state.js';
 import type { Duration } from './duration.js';
 import type { NewEntry, StoredEntry } from './entry.js';
+import { isPromise } from './guard.js';
 import { BulkLoadError, describe, InvalidOptionsError, typeInWords } from './errors.js';
 import type { LoadSettings } from './load-settings.js';
 import { idOf, PATIENCE_MS } from './load-request.js';
@@ -38,7 +39,9 @@ export class CacheBulk {
     try {
       if (items[0]![1].ttlMs === 0) await this.storage.removeMany(items.map(([at]) => at));
       else {
-        await this.storage.writeMany(items, tiers);
+        const written = this.storage.writeMany(items, tiers);
+        const at = items.map(([one]) => one);
+        if (isPromise(written)) await this.loading.whileChanging(at, fence, written);
         for (const [at] of items) this.state.onWrite(at.key, at.scope);
       }
     } catch (error) {

@@ -72,7 +72,11 @@ export class CacheChanges {
       );
     try {
       this.loading.voidKey(at);
-      const sum = await this.storage.increment(at, by, ttlMs);
+      const sum = await this.#slowly(
+        at,
+        () => this.loading.voidKey(at),
+        this.storage.increment(at, by, ttlMs),
+      );
       await this.#settle(() => this.loading.voidKey(at));
       this.state.onWrite(at.key, at.scope);
       return sum;
@@ -110,7 +114,8 @@ export class CacheChanges {
     };
     try {
       attempt.void();
-      const result = await this.storage.change(at, (current) => own.watch(() => change(current)));
+      const changed = this.storage.change(at, (current) => own.watch(() => change(current)));
+      const result = await this.#slowly(at, () => attempt.void(), changed);
       await this.#settle(() => attempt.void());
       this.state.onWrite(at.key, at.scope);
       return 'write' in result ? result.write.value : undefined;
@@ -119,6 +124,11 @@ export class CacheChanges {
     } finally {
       attempt.end();
     }
+  }
+
+  /** See {@link Loading.whileChanging}. */
+  #slowly<T>(at: EntryAddress, fence: () => void, change: Awaitable<T>): Awaitable<T> {
+    return isPromise(change) ? this.loading.whileChanging([at], fence, change) : change;
   }
 
   /** The fence after the act; then the puts that it overtook have yet to take back what they brought. */

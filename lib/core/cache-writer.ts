@@ -34,7 +34,11 @@ export class CacheWriter {
   set(at: EntryAddress, entry: NewEntry, tiers: WriteOptions | undefined): Promise<void> {
     this.loading.voidKey(at);
     const written = this.storage.write(at, entry, tiers);
-    if (isPromise(written)) return this.#finishSet(written, at);
+    if (isPromise(written))
+      return this.#finishSet(
+        this.loading.whileChanging([at], () => this.loading.voidKey(at), written),
+        at,
+      );
     if (written) this.state.onWrite(at.key, at.scope);
     return Promise.resolve();
   }
@@ -164,16 +168,19 @@ export class CacheWriter {
     fence: WriteFence,
     stillValid: () => boolean,
   ): Promise<boolean> {
-    this.loading.voidKey(at, fence);
+    const voidKey = (): void => this.loading.voidKey(at, fence);
+    voidKey();
     try {
       const written = this.storage.write(at, entry, { ...tiers, stillValid });
-      const stored = isPromise(written) ? await written : written;
+      const stored = isPromise(written)
+        ? await this.loading.whileChanging([at], voidKey, written)
+        : written;
       if (stored) this.state.onWrite(at.key, at.scope);
       return stored;
     } catch (error) {
       return this.faults.degrade('set', error, false, at);
     } finally {
-      this.loading.voidKey(at, fence);
+      voidKey();
     }
   }
 

@@ -5,7 +5,7 @@ import { LoadTimeoutError } from './errors.js';
 import { Flights, type Flight } from './flights.js';
 import { standIn, type Landing, type Obtained } from './landing.js';
 import { LoadNotes } from './load-notes.js';
-import type { LoadRequest } from './load-request.js';
+import { idOf, type LoadRequest } from './load-request.js';
 import { LoadRun, type LoadHost } from './load-run.js';
 import type { EntryAddress, OpenStorage, Platform } from './storage.js';
 import { GLOBAL_SCOPE, type ScopePath } from './scope.js';
@@ -25,6 +25,8 @@ export class Loading implements LoadHost {
   readonly fences = new WriteFences();
   readonly notes: LoadNotes;
   readonly #runs = new Set<LoadRun>();
+  /** How many changes of an entry the storage has under way, by id. */
+  readonly #changing = new Map<string, number>();
   #callers = 0;
   #revision = 0;
 
@@ -91,6 +93,16 @@ export class Loading implements LoadHost {
     if (this.notes.size > 0) this.notes.voidScope(at.scope, at.key);
   }
 
+  /**
+   * A change that the storage takes its time for, from the fence before it to the one after. A load of its key that begins
+   * meanwhile may have read the old state, and land when the new one is there: it is not kept. With leases, the storage sees
+   * to that.
+   * @param fence the one after it; put up in the same step in which the change ends
+   */
+  whileChanging<T>(at: readonly EntryAddress[], fence: () => void, change: Promise<T>): Promise<T> {
+    return this.storage.leases ? change : this.#untilChanged(at.map(idOf), fence, change);
+  }
+
   voidScope(scope: ScopePath): void {
     this.#revision++;
     this.flights.voidScope(scope);
@@ -112,8 +124,28 @@ export class Loading implements LoadHost {
     this.notes.clear();
   }
 
+  async #untilChanged<T>(
+    ids: readonly string[],
+    fence: () => void,
+    change: Promise<T>,
+  ): Promise<T> {
+    for (const id of ids) this.#changing.set(id, (this.#changing.get(id) ?? 0) + 1);
+    try {
+      return await change;
+    } finally {
+      for (const id of ids) {
+        const others = this.#changing.get(id)! - 1;
+        if (others > 0) this.#changing.set(id, others);
+        else this.#changing.delete(id);
+      }
+      fence();
+    }
+  }
+
   #launch(request: LoadRequest, isRefresh: boolean): Flight<Landing> {
     const flight = this.flights.start(request.at, request.id, request.settings.tags);
+    // Whoever asks before the change is over may still join it.
+    if (this.#changing.has(request.id)) flight.isVoid = true;
     // What was read before a change is not shown to a loader that begins after it, lest it come back as a result. With
     // leases the storage shows what is there.
     const shown = request.revision === this.#revision ? request.stale : undefined;

@@ -1,5 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { memoryStorage, type Cache, type LoadContext } from 'nestjs-scoped-cache';
+import {
+  memoryStorage,
+  type Cache,
+  type EvictionRule,
+  type LoadContext,
+} from 'nestjs-scoped-cache';
 import {
   createTestCache,
   deferred,
@@ -277,5 +282,45 @@ describe('P5 a loader is not shown what was evicted before it began', () => {
     const cache = createTestCache({ storage: memoryStorage() }, { clock });
     await stale(cache, clock);
     expect(await cache.getOrSet('k', repeat, TAGGED)).toBe('old');
+  });
+});
+
+describe('P5 a change that waits for rules, first to take effect and then to be over', () => {
+  it.each<[string, (cache: Cache) => Promise<unknown>]>([
+    ['set', (cache) => cache.set('k', { by: 'new' })],
+    ['setMany', (cache) => cache.setMany({ k: { by: 'new' } })],
+    ['merge', (cache) => cache.merge('k', { by: 'new' })],
+    ['update', (cache) => cache.update('k', () => ({ by: 'new' }))],
+  ])('%s: a load that begins in between does not bring back what it saw', async (_, outdate) => {
+    const clock = new ManualClock();
+    const [mayTakeEffect, mayBeOver, mayLand] = [deferred(), deferred(), deferred()];
+    let isChanging = false;
+    const rule: EvictionRule = {
+      name: 'slow',
+      onSet: async () => (isChanging ? void (await mayTakeEffect.promise) : undefined),
+      onEvict: async () => void (await mayBeOver.promise),
+    };
+    const cache = createTestCache({ storage: memoryStorage(), rules: [rule] }, { clock });
+    const keep = { ttl: 1, grace: 60 };
+    await cache.set('k', { by: 'old' }, keep);
+    clock.advance(3_000);
+    isChanging = true;
+    const change = outdate(cache);
+    await clock.advanceAsync(0);
+    const repeat = async ({ stale }: LoadContext) => {
+      await mayLand.promise;
+      return stale.hit ? stale.value : { by: 'loader' };
+    };
+    const load = cache.getOrSet('k', repeat, keep);
+    await clock.advanceAsync(0);
+    mayTakeEffect.resolve();
+    await clock.advanceAsync(0);
+    isChanging = false;
+    mayLand.resolve();
+    await clock.advanceAsync(0);
+    mayBeOver.resolve();
+    await Promise.all([change, load]);
+    expect(await cache.get('k')).toEqual({ by: 'new' });
+    expect(cache.loadsUnderWay).toBe(0);
   });
 });
