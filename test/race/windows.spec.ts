@@ -297,8 +297,8 @@ describe('P5 a change that waits for rules, first to take effect and then to be 
     let isChanging = false;
     const rule: EvictionRule = {
       name: 'slow',
-      onSet: async () => (isChanging ? void (await mayTakeEffect.promise) : undefined),
-      onEvict: async () => void (await mayBeOver.promise),
+      onSet: () => (isChanging ? mayTakeEffect.promise : undefined),
+      onEvict: () => mayBeOver.promise,
     };
     const cache = createTestCache({ storage: memoryStorage(), rules: [rule] }, { clock });
     const keep = { ttl: 1, grace: 60 };
