@@ -12,6 +12,7 @@ import { CacheRegistry } from './cache-registry.js';
 import { CacheScopeInterceptor } from './cache-scope.interceptor.js';
 import { CacheService } from './cache.service.js';
 import { KeyMaker } from './method/entry-key.js';
+import { HitMembers } from './method/cache-status.js';
 import { MethodExplorer } from './method/method-explorer.js';
 import { MethodRunner } from './method/method-runner.js';
 import { MethodWarnings } from './method/method-warnings.js';
@@ -93,6 +94,7 @@ function methodRunner(
   const hasVariants = (name: string): boolean => explorer.hasVariants(name, runner);
   const { clock } = registry.platform;
   const tools = {
+    hits: new HitMembers(),
     keys: new KeyMaker(modules),
     warnings: new MethodWarnings(),
     context,

@@ -268,6 +268,8 @@ describe('P12 P13 a server that hangs, dies and returns, under load', () => {
    * this process stood still meanwhile.
    */
   const LIMIT_MS = 450;
+  /** Who follows a load of the other process when the server stops asks again after 500 ms at most, in vain (0036). */
+  const FOLLOWER_LIMIT_MS = 500 + LIMIT_MS;
 
   test('no request waits beyond its deadlines, nothing stale is read on return, evictions arrive', async () => {
     await cli(server.port, 'flushall');
@@ -315,7 +317,9 @@ describe('P12 P13 a server that hangs, dies and returns, under load', () => {
       console.log(
         `${one}: ${all.length} requests, p99 ${p99.toFixed(1)} ms, worst ${all.at(-1)!.toFixed(1)} ms, stalls up to ${stalledMs.toFixed(0)} ms`,
       );
-      expect(all.at(-1)!).toBeLessThan(LIMIT_MS);
+      expect(all.at(-1)!).toBeLessThan(FOLLOWER_LIMIT_MS);
+      // Seldom enough that two of them in one run are something else.
+      expect(all.at(-2)!).toBeLessThan(LIMIT_MS);
     }
     await until(
       async () =>

@@ -2,7 +2,7 @@ import type { LoadReport } from '../../core/cache-reader.js';
 import type { LoadContext } from '../../core/cache-options.js';
 import { CacheError } from '../../core/errors.js';
 import type { MethodCall } from './call-context.js';
-import { detailOf, hitStatus, statusOf } from './cache-status.js';
+import { detailOf, memberOf, statusOf } from './cache-status.js';
 import { bypassOf, OWN_LOAD, type Bypass } from './eligibility.js';
 import type { HttpReply } from './http-reply.js';
 import type { MethodPlan, PlannedCacheable } from './method-plan.js';
@@ -39,7 +39,7 @@ export class CachedRead {
       if (bypassOf(this.call, this.plan, planned)) return undefined;
       const key = this.tools.keys.encoded(this.call, this.plan, planned);
       const hit = cache.hitNow(key, selectorOf(planned, this.call), hits);
-      return hit && { value: this.#answerWith(hit.value, () => hitStatus(hit.leftMs)) };
+      return hit && { value: this.#answerWith(hit.value, () => this.tools.hits.of(hit.leftMs)) };
     } catch (error) {
       // Whatever it is, `run` meets it again and knows what to do with it.
       if (error instanceof Error) return undefined;
@@ -136,14 +136,15 @@ export class CachedRead {
   #answer(report: LoadReport<unknown>): unknown {
     const own = this.#own;
     if (report.outcome === 'stale' && own?.refusal !== undefined) throw new NotShared(own.refusal);
-    return this.#answerWith(report.value, () => statusOf(report, this.tools.clock.now()));
+    return this.#answerWith(report.value, () => memberOf(statusOf(report, this.tools.clock.now())));
   }
 
-  #answerWith(value: unknown, status: () => string): unknown {
+  /** @param member what to announce */
+  #answerWith(value: unknown, member: () => string): unknown {
     const { body, replay } = unpack(value);
     if (this.reply) {
       if (replay && !this.#own) this.reply.replay(replay);
-      this.reply.announce(status());
+      this.reply.announceMember(member());
     }
     return body;
   }

@@ -1,5 +1,7 @@
 import type { HttpServer } from '@nestjs/common';
 
+import { memberOf } from './cache-status.js';
+
 /** What a hit replays beside the body: what the handler itself changed. */
 export interface Replay {
   readonly status?: number;
@@ -24,7 +26,6 @@ interface NodeLikeResponse {
   setHeader?(name: string, value: string): void;
 }
 
-const CACHE_NAME = 'nestjs-scoped-cache';
 const FASTIFY_COOKIES = 'fastify.reply.setCookies';
 /** Of one connection or one message, so never replayed. */
 const NOT_REPLAYED = [
@@ -93,14 +94,18 @@ export class HttpReply {
       this.adapter.setHeader!(this.response, name, value as string);
   }
 
-  /** Adds what this cache did to `Cache-Status` (RFC 9211), behind what others say there. */
+  /** Says in `Cache-Status` (RFC 9211) what this cache did. */
   announce(what: string): void {
+    this.announceMember(memberOf(what));
+  }
+
+  /** Adds a member to the list in `Cache-Status`, behind those of others. */
+  announceMember(own: string): void {
     const response = this.response as NodeLikeResponse;
     // Node's own methods where the response has them (Express): the adapter's take a detour, on every hit.
     const isNative = typeof response.setHeader === 'function';
     if (isNative ? response.headersSent : this.#isSent) return;
     const others = response.getHeader('cache-status');
-    const own = `${CACHE_NAME}; ${what}`;
     const all = others === undefined ? own : `${String(others)}, ${own}`;
     if (isNative) response.setHeader!('Cache-Status', all);
     // In the form in which Fastify keeps names: another one would be made into it anew, for every hit.
