@@ -50,6 +50,25 @@ describe('folders that somebody removes while the storage is open (P12, P15)', (
     }
   });
 
+  test('P5 P13 an eviction is carried out as well where another process has just made that place again', async () => {
+    const [store, other] = [folder.store(), folder.store()];
+    const { folders } = store.parts.trash;
+    const restore = (): boolean => {
+      other.parts.trash.folders.restore();
+      return folders.restore();
+    };
+    Object.defineProperty(store.parts.trash, 'folders', {
+      value: Object.assign(Object.create(folders) as typeof folders, {
+        restore,
+        sync: async () => undefined,
+      }),
+    });
+    await store.write(at('k', ORG), entry('old'));
+    rmSync(store.parts.layout.trash, { recursive: true });
+    await store.clear();
+    expect(await other.read(at('k', ORG))).toBeUndefined();
+  });
+
   test('P15 a link in the place of the removed folder is not followed', async () => {
     const store = folder.store();
     const elsewhere = join(folder.path, 'elsewhere');

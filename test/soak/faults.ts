@@ -334,9 +334,7 @@ export function folderFaults(directory: string, fill?: { readonly file: string }
     ),
     fault('removed files', async (random) => damage(random, (file) => rmSync(file))),
     // Who works in it makes folders again meanwhile.
-    fault('deleted folder', async () =>
-      rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 5 }),
-    ),
+    fault('deleted folder', async () => removeWhatIsThere(directory)),
   ];
   if (!fill) return always;
   return [
@@ -351,4 +349,13 @@ export function folderFaults(directory: string, fill?: { readonly file: string }
       rmSync(fill.file);
     }),
   ];
+}
+
+/** What others make in it at the same time may stay. */
+function removeWhatIsThere(directory: string): void {
+  try {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 5 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+  }
 }

@@ -4,6 +4,8 @@ import type { SoakOutcome } from './soak.js';
 
 /** For how long after a fault its consequences are put down to it, in ms. */
 export const TAIL_MS = 3_000;
+/** After a fault, reads may miss or fail for so long, in ms. */
+const RECOVERY_MS = 1_000;
 /** Operations on many entries have 20 times the deadline of others, 250 ms. */
 const WIDE = ['getMany', 'setMany', 'deleteMany', 'evictScope', 'evictTags', 'clear'];
 const WIDE_DEADLINE_MS = 5_000;
@@ -116,9 +118,10 @@ function isRecovered({ end }: FaultWindow, history: History): boolean {
     .calls()
     .filter(
       (call): call is ReadCall =>
-        call.op === 'get' && call.start > end + 1_000 && call.start < end + TAIL_MS,
+        call.op === 'get' && call.start > end + RECOVERY_MS && call.start < end + TAIL_MS,
     )
-    .filter(({ start }) => history.faultAt(start) === '');
+    // Another fault may have come meanwhile, whose own recovery is judged by itself.
+    .filter(({ start }) => history.faultAt(start, RECOVERY_MS) === '');
   // The same processes that went on with `clear` and evictions leave half of all reads with a hit.
   return reads.length < 60 || reads.filter(({ values }) => values?.[0]).length > reads.length / 10;
 }

@@ -1,7 +1,7 @@
 import type { RemovalReason } from '../../core/entry.js';
 import type { ScopePath } from '../../core/scope.js';
 import type { EntryAddress, ListedEntry, ListOptions, StorageHost } from '../../core/storage.js';
-import { hasCode, rename } from './disk.js';
+import { hasCode, isThere, rename } from './disk.js';
 import { toStored, type FileEntry } from './entry-file.js';
 import type { EntryFiles } from './entry-files.js';
 import { isEntryName, isLeaseName, type FileLayout } from './file-layout.js';
@@ -15,6 +15,8 @@ import { atMost, filesIn, foldersIn, forEach, type Found } from './walk.js';
 const WIDTH = 4;
 /** Files looked at to say how many entries an eviction removed: a second or two. */
 export const COUNTED_MAX = 50_000;
+/** Somebody may be removing folders as fast as they are made. */
+const ROUNDS_MAX = 16;
 const LEASE_SUFFIX = '.lease'.length;
 
 interface FoundEntry {
@@ -108,12 +110,16 @@ export class FileSubtree {
 
   async #moveAway(folder: string): Promise<string | undefined> {
     const moved = this.trash.nextPath();
-    try {
-      await rename(folder, moved);
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error;
-      // Either there is nothing to evict, or nowhere to put it.
-      return this.trash.folders.restore() ? this.#moveAway(folder) : undefined;
+    for (let round = 1; ; round++) {
+      try {
+        await rename(folder, moved);
+        break;
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT') || round === ROUNDS_MAX) throw error;
+        this.trash.folders.restore();
+        // Else there was nowhere to put it, whoever has made that again.
+        if (!isThere(folder)) return undefined;
+      }
     }
     this.usage.removedUnder(folder);
     await this.trash.sync();
