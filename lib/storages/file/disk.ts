@@ -54,6 +54,11 @@ export function isThere(path: string): boolean {
   return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
+/** What tells a folder from another one that has come into its place; `undefined`: there is none. Here and now, as {@link isThere}. */
+export function identityOf(path: string): number | undefined {
+  return fs.lstatSync(path, { throwIfNoEntry: false })?.ino;
+}
+
 /** Removes a file, or the link itself where it is one. `false`: there was none. */
 export async function unlinkIfThere(path: string): Promise<boolean> {
   try {

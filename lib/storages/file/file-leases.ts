@@ -1,11 +1,11 @@
 import { systemClock } from '../../core/clock.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import type { EntryAddress, Lease, LeaseAnswer, Leases, StorageHost } from '../../core/storage.js';
-import { hasCode, unlinkIfThere } from './disk.js';
+import { hasCode, identityOf, unlinkIfThere } from './disk.js';
 import { markOf, toStored, type FileEntry } from './entry-file.js';
 import type { EntryFiles } from './entry-files.js';
 import type { Place } from './file-layout.js';
-import { readLease, writeLease, type LeaseRecord } from './lease-file.js';
+import { readLease, rewriteLease, writeLease, type LeaseRecord } from './lease-file.js';
 import type { Owners } from './owners.js';
 import { pause } from './pause.js';
 
@@ -80,13 +80,11 @@ export class FileLeases implements Leases {
   renew(lease: Lease, leaseMs: number): Promise<boolean> {
     const { at, place, token } = lease as FileLease;
     return this.files.alone(place, async () => {
+      const folder = identityOf(place.folder);
       const record = await this.#valid(at, place, token);
-      if (record)
-        await writeLease(this.files.folders, place, {
-          ...record,
-          expiresAt: this.host.clock.now() + leaseMs,
-        });
-      return record !== undefined;
+      if (!record) return false;
+      const expiresAt = this.host.clock.now() + leaseMs;
+      return rewriteLease(this.files.folders, place, { ...record, expiresAt }, folder);
     });
   }
 

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { rename, unlinkIfThere } from './disk.js';
+import { hasCode, identityOf, rename, unlinkIfThere } from './disk.js';
 import { readWhole } from './file-content.js';
 import type { Place } from './file-layout.js';
 import type { Folders } from './folders.js';
@@ -49,14 +49,37 @@ export async function writeLease(
   }
 }
 
+/**
+ * {@link writeLease} in place of one that was read. `false`: its scope was evicted meanwhile, and the lease with it; it must not come
+ * back in a folder that was made since (P5).
+ * @param folder what {@link identityOf} said of the place's folder before the lease was read
+ */
+export async function rewriteLease(
+  folders: Folders,
+  place: Place,
+  lease: LeaseRecord,
+  folder: number | undefined,
+): Promise<boolean> {
+  try {
+    await writeLease(folders, place, lease);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+    return false;
+  }
+  if (identityOf(place.folder) === folder) return true;
+  await unlinkIfThere(place.lease);
+  return false;
+}
+
 /** Makes the running load's result unfit to be stored: always, or when it carries one of `tags`. For those who have the key. */
 export async function voidLease(
   folders: Folders,
   place: Place,
   tags?: readonly string[],
 ): Promise<void> {
+  const folder = identityOf(place.folder);
   const lease = tags && (await readLease(place));
   const evictedTags = lease ? [...new Set([...lease.evictedTags, ...tags])] : [];
   if (!lease || evictedTags.length > TAGS_MAX) await unlinkIfThere(place.lease);
-  else await writeLease(folders, place, { ...lease, evictedTags });
+  else await rewriteLease(folders, place, { ...lease, evictedTags }, folder);
 }
