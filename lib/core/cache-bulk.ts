@@ -4,14 +4,13 @@ import type { Clock } from './clock.js';
 import type { CacheState } from './cache-state.js';
 import type { Duration } from './duration.js';
 import type { NewEntry, StoredEntry } from './entry.js';
-import { isPromise } from './guard.js';
 import { BulkLoadError, describe, InvalidOptionsError, typeInWords } from './errors.js';
 import type { LoadSettings } from './load-settings.js';
-import { idOf, PATIENCE_MS } from './load-request.js';
+import { PATIENCE_MS, requestOf } from './load-request.js';
 import type { Loading } from './loading.js';
 import { MISS, type Lookup } from './lookup.js';
 import type { StorageFaults } from './storage-faults.js';
-import type { EntryAddress, OpenStorage, WriteOptions } from './storage.js';
+import type { Awaitable, EntryAddress, OpenStorage, WriteOptions } from './storage.js';
 
 /** Operations on many keys: one round trip where the storage has one, single-flight per key all the same. */
 export class CacheBulk {
@@ -34,37 +33,26 @@ export class CacheBulk {
     tiers: WriteOptions | undefined,
   ): Promise<void> {
     if (items.length === 0) return;
-    const fence = (): void => items.forEach(([at]) => this.loading.voidKey(at));
-    fence();
+    const at = items.map(([one]) => one);
+    const isDrop = items[0]![1].ttlMs === 0;
     try {
-      if (items[0]![1].ttlMs === 0) await this.storage.removeMany(items.map(([at]) => at));
-      else {
-        const written = this.storage.writeMany(items, tiers);
-        const at = items.map(([one]) => one);
-        if (isPromise(written)) await this.loading.whileChanging(at, fence, written);
-        for (const [at] of items) this.state.onWrite(at.key, at.scope);
-      }
+      await this.#fenced(at, (): Awaitable<unknown> =>
+        isDrop ? this.storage.removeMany(at) : this.storage.writeMany(items, tiers),
+      );
+      if (!isDrop) for (const one of at) this.state.onWrite(one.key, one.scope);
     } catch (error) {
-      this.faults.degrade('setMany', error, undefined, items[0]![0]);
-    } finally {
-      fence();
-      await this.loading.fences.overtakenWrites();
+      this.faults.degrade('setMany', error, undefined, at[0]);
     }
   }
 
   async remove(at: readonly EntryAddress[]): Promise<number> {
     if (at.length === 0) return 0;
-    const fence = (): void => at.forEach((one) => this.loading.voidKey(one));
-    fence();
     try {
-      const removed = await this.storage.removeMany(at);
+      const removed = await this.#fenced(at, () => this.storage.removeMany(at));
       this.state.deletes += removed;
       return removed;
     } catch (error) {
       return this.faults.degrade('deleteMany', error, 0, at[0]);
-    } finally {
-      fence();
-      await this.loading.fences.overtakenWrites();
     }
   }
 
@@ -89,23 +77,21 @@ export class CacheBulk {
     const pending = at.map(async (one, index) => {
       const found = judge(entries[index], one);
       if (found.hit) return found.value;
-      const id = idOf(one);
-      if (!this.loading.flights.find(id)) batch.expectOneMore();
-      const obtained = await this.loading.obtain({
-        at: one,
-        id,
-        settings,
-        stale: entries[index],
-        revision,
-        isAway,
-        loader: (context) => batch.load(keys[index]!, context),
-      });
+      const load = (context: LoadContext): Promise<unknown> => batch.load(keys[index]!, context);
+      const request = requestOf(one, load, settings, entries[index], revision, isAway);
+      if (!this.loading.flights.find(request.id)) batch.expectOneMore();
+      const obtained = await this.loading.obtain(request);
       return obtained.value;
     });
     batch.seal();
     const results = await Promise.allSettled(pending);
     if (results.some((result) => result.status === 'rejected')) throw failure(results, keys);
     return results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
+  }
+
+  async #fenced<T>(at: readonly EntryAddress[], act: () => Awaitable<T>): Promise<T> {
+    const fence = (): void => at.forEach((one) => this.loading.voidKey(one));
+    return this.loading.fences.settled(this.loading.between(at, fence, act));
   }
 
   /** `undefined` when the storage failed. */

@@ -71,13 +71,11 @@ export class CacheChanges {
         'increment: a counter with ttl 0 would never be kept; give it a ttl above 0.',
       );
     try {
-      this.loading.voidKey(at);
-      const sum = await this.#slowly(
+      const sum = await this.#fenced(
         at,
         () => this.loading.voidKey(at),
-        this.storage.increment(at, by, ttlMs),
+        () => this.storage.increment(at, by, ttlMs),
       );
-      await this.#settle(() => this.loading.voidKey(at));
       this.state.onWrite(at.key, at.scope);
       return sum;
     } catch (error) {
@@ -113,10 +111,11 @@ export class CacheChanges {
       );
     };
     try {
-      attempt.void();
-      const changed = this.storage.change(at, (current) => own.watch(() => change(current)));
-      const result = await this.#slowly(at, () => attempt.void(), changed);
-      await this.#settle(() => attempt.void());
+      const result = await this.#fenced(
+        at,
+        () => attempt.void(),
+        () => this.storage.change(at, (current) => own.watch(() => change(current))),
+      );
       this.state.onWrite(at.key, at.scope);
       return 'write' in result ? result.write.value : undefined;
     } catch (error) {
@@ -126,15 +125,8 @@ export class CacheChanges {
     }
   }
 
-  /** See {@link Loading.whileChanging}. */
-  #slowly<T>(at: EntryAddress, fence: () => void, change: Awaitable<T>): Awaitable<T> {
-    return isPromise(change) ? this.loading.whileChanging([at], fence, change) : change;
-  }
-
-  /** The fence after the act; then the puts that it overtook have yet to take back what they brought. */
-  async #settle(fence: () => void): Promise<void> {
-    fence();
-    await this.loading.fences.overtakenWrites();
+  async #fenced<T>(at: EntryAddress, fence: () => void, act: () => Awaitable<T>): Promise<T> {
+    return this.loading.fences.settled(this.loading.between([at], fence, act));
   }
 }
 

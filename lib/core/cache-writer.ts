@@ -19,10 +19,7 @@ interface FencedChange<T> {
   readonly scope?: ScopePath;
 }
 
-/**
- * Everything that changes what is cached. Each change voids the loads it outdates before it starts, and once more when
- * the storage has done it: a load that began in between may have read the old state (P5).
- */
+/** Everything that changes what is cached. Each change voids the loads that it outdates: see {@link Loading.between}. */
 export class CacheWriter {
   constructor(
     readonly storage: OpenStorage,
@@ -32,13 +29,17 @@ export class CacheWriter {
   ) {}
 
   set(at: EntryAddress, entry: NewEntry, tiers: WriteOptions | undefined): Promise<void> {
-    this.loading.voidKey(at);
-    const written = this.storage.write(at, entry, tiers);
-    if (isPromise(written))
-      return this.#finishSet(
-        this.loading.whileChanging([at], () => this.loading.voidKey(at), written),
-        at,
+    let written: Awaitable<boolean>;
+    try {
+      written = this.loading.between(
+        [at],
+        () => this.loading.voidKey(at),
+        () => this.storage.write(at, entry, tiers),
       );
+    } catch (error) {
+      written = this.faults.degrade('set', error, false, at);
+    }
+    if (isPromise(written)) return this.loading.fences.settled(this.#finishSet(written, at));
     if (written) this.state.onWrite(at.key, at.scope);
     return Promise.resolve();
   }
@@ -56,17 +57,13 @@ export class CacheWriter {
     const { fences } = this.loading;
     const storing = this.#storeOrRemove(at, entry, tiers, fence);
     // Storages without leases ask just before they write, so there nothing can be overtaken on the way.
-    const stored = await (this.storage.leases
-      ? fences.track(fence, at, entry.tags, storing)
-      : storing);
-    await fences.overtakenWrites();
-    return stored;
+    return fences.settled(
+      this.storage.leases ? fences.track(fence, at, entry.tags, storing) : storing,
+    );
   }
 
-  async delete(at: EntryAddress): Promise<boolean> {
-    const removed = await this.#remove(at);
-    await this.loading.fences.overtakenWrites();
-    return removed;
+  delete(at: EntryAddress): Promise<boolean> {
+    return this.loading.fences.settled(this.#remove(at));
   }
 
   /** `ttl: 0`: nothing is kept, not even what was there. */
@@ -168,19 +165,16 @@ export class CacheWriter {
     fence: WriteFence,
     stillValid: () => boolean,
   ): Promise<boolean> {
-    const voidKey = (): void => this.loading.voidKey(at, fence);
-    voidKey();
     try {
-      const written = this.storage.write(at, entry, { ...tiers, stillValid });
-      const stored = isPromise(written)
-        ? await this.loading.whileChanging([at], voidKey, written)
-        : written;
+      const stored = await this.loading.between(
+        [at],
+        () => this.loading.voidKey(at, fence),
+        () => this.storage.write(at, entry, { ...tiers, stillValid }),
+      );
       if (stored) this.state.onWrite(at.key, at.scope);
       return stored;
     } catch (error) {
       return this.faults.degrade('set', error, false, at);
-    } finally {
-      voidKey();
     }
   }
 
@@ -189,34 +183,18 @@ export class CacheWriter {
       if (await written) this.state.onWrite(at.key, at.scope);
     } catch (error) {
       this.faults.degrade('set', error, undefined, at);
-    } finally {
-      await this.#settle(() => this.loading.voidKey(at));
     }
   }
 
-  /** The fence after the act; then the puts that it overtook have yet to take back what they brought. */
-  async #settle(fence: () => void): Promise<void> {
-    fence();
-    await this.loading.fences.overtakenWrites();
-  }
-
-  async #fenced<T>(change: FencedChange<T>): Promise<T> {
-    try {
-      return await this.#between(change);
-    } finally {
-      await this.loading.fences.overtakenWrites();
-    }
+  #fenced<T>(change: FencedChange<T>): Promise<T> {
+    return this.loading.fences.settled(this.#between(change));
   }
 
   async #between<T>({ during, fence, act, fallback, at, scope }: FencedChange<T>): Promise<T> {
-    fence();
     try {
-      const result = act();
-      return isPromise(result) ? await result : result;
+      return await this.loading.between(at ? [at] : [], fence, act);
     } catch (error) {
       return this.faults.degrade(during, error, fallback, at, scope);
-    } finally {
-      fence();
     }
   }
 }

@@ -3,11 +3,12 @@ import type { CacheState } from './cache-state.js';
 import { isUsable, type StoredEntry } from './entry.js';
 import { LoadTimeoutError } from './errors.js';
 import { Flights, type Flight } from './flights.js';
+import { isPromise } from './guard.js';
 import { standIn, type Landing, type Obtained } from './landing.js';
 import { LoadNotes } from './load-notes.js';
 import { idOf, type LoadRequest } from './load-request.js';
 import { LoadRun, type LoadHost } from './load-run.js';
-import type { EntryAddress, OpenStorage, Platform } from './storage.js';
+import type { Awaitable, EntryAddress, OpenStorage, Platform } from './storage.js';
 import { GLOBAL_SCOPE, type ScopePath } from './scope.js';
 import type { ValuePolicy } from './value/value-policy.js';
 import { WriteFences, type WriteFence } from './write-fences.js';
@@ -93,16 +94,6 @@ export class Loading implements LoadHost {
     if (this.notes.size > 0) this.notes.voidScope(at.scope, at.key);
   }
 
-  /**
-   * A change that the storage takes its time for, from the fence before it to the one after. A load of its key that begins
-   * meanwhile may have read the old state, and land when the new one is there: it is not kept. With leases, the storage sees
-   * to that.
-   * @param fence the one after it; put up in the same step in which the change ends
-   */
-  whileChanging<T>(at: readonly EntryAddress[], fence: () => void, change: Promise<T>): Promise<T> {
-    return this.storage.leases ? change : this.#untilChanged(at.map(idOf), fence, change);
-  }
-
   voidScope(scope: ScopePath): void {
     this.#revision++;
     this.flights.voidScope(scope);
@@ -115,6 +106,31 @@ export class Loading implements LoadHost {
     this.flights.suspectTags(scope, tags);
     this.fences.noteScope(scope, tags);
     if (this.notes.size > 0) this.notes.voidScope(scope);
+  }
+
+  /**
+   * Makes a change between two fences: one before it, and one in the same step in which it ends, because a load that began
+   * in between may have read the old state (P5).
+   * @param at the entries that it changes. Where the storage takes its time, a load of theirs that begins meanwhile could
+   * also land when the new state is there already: it is not kept. With leases, the storage sees to that.
+   */
+  between<T>(
+    at: readonly EntryAddress[],
+    fence: () => void,
+    act: () => Awaitable<T>,
+  ): Awaitable<T> {
+    fence();
+    let change: Awaitable<T>;
+    try {
+      change = act();
+    } catch (error) {
+      fence();
+      throw error;
+    }
+    if (isPromise(change))
+      return this.#untilChanged(this.storage.leases ? [] : at.map(idOf), fence, change);
+    fence();
+    return change;
   }
 
   /** Tells running loaders to stop, gives their leases back, and forgets the notes. What they still bring is not stored. */

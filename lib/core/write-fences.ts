@@ -1,5 +1,5 @@
 import type { ScopePath } from './scope.js';
-import type { EntryAddress } from './storage.js';
+import type { Awaitable, EntryAddress } from './storage.js';
 
 /** What happened to some entries: a key was written or removed, a subtree evicted, or tags in a subtree. */
 interface Change {
@@ -96,15 +96,15 @@ export class WriteFences {
   }
 
   /**
-   * Resolves when the writes that were overtaken on their way have ended, and have taken back what they brought; at once
-   * when there are none. A change is not over before that: its caller could find the older value (P5).
+   * The outcome of a change, once the writes that it overtook on their way have ended and taken back what they brought. It
+   * is not over before that: its caller could find the older value (P5).
    */
-  overtakenWrites(): Promise<unknown> | undefined {
-    if (this.#sent.size === 0) return undefined;
-    const overtaken = [...this.#sent].filter(({ fence, at, tags }) =>
-      this.hasOvertaken(fence, at, tags),
-    );
-    return Promise.allSettled(overtaken.map(({ end }) => end));
+  async settled<T>(change: Awaitable<T>): Promise<T> {
+    try {
+      return await change;
+    } finally {
+      if (this.#sent.size > 0) await this.#overtakenWrites();
+    }
   }
 
   noteKey(at: EntryAddress, by: WriteFence | undefined): void {
@@ -124,6 +124,13 @@ export class WriteFences {
       if (!isOwn && concerns(change, at, tags)) return true;
     }
     return false;
+  }
+
+  #overtakenWrites(): Promise<unknown> {
+    const overtaken = [...this.#sent].filter(({ fence, at, tags }) =>
+      this.hasOvertaken(fence, at, tags),
+    );
+    return Promise.allSettled(overtaken.map(({ end }) => end));
   }
 
   #note(change: Change): void {

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { at, entry, Folder, scope } from '../support/file/store.js';
 
@@ -53,9 +53,9 @@ describe('folders that somebody removes while the storage is open (P12, P15)', (
   test('P5 P13 an eviction is carried out as well where another process has just made that place again', async () => {
     const [store, other] = [folder.store(), folder.store()];
     const { folders } = store.parts.trash;
-    const restore = (): boolean => {
+    const restore = (): void => {
       other.parts.trash.folders.restore();
-      return folders.restore();
+      folders.restore();
     };
     Object.defineProperty(store.parts.trash, 'folders', {
       value: Object.assign(Object.create(folders) as typeof folders, {
@@ -68,6 +68,27 @@ describe('folders that somebody removes while the storage is open (P12, P15)', (
     await store.clear();
     expect(await other.read(at('k', ORG))).toBeUndefined();
   });
+
+  test.each(['', ', and which another process has just made again'])(
+    'P15 a damaged entry is set aside in a folder that somebody removed%s',
+    async (again) => {
+      const [store, other] = [folder.store(), folder.store()];
+      const { quarantine, layout } = store.parts;
+      const { restore } = quarantine;
+      if (again)
+        Object.defineProperty(quarantine, 'restore', {
+          value: () => {
+            other.parts.quarantine.restore();
+            restore();
+          },
+        });
+      await store.write(at('k', ORG), entry('old'));
+      writeFileSync(layout.placeOf(at('k', ORG)).path, 'damaged');
+      rmSync(layout.corrupt, { recursive: true });
+      expect(await store.read(at('k', ORG))).toBeUndefined();
+      expect(readdirSync(layout.corrupt)).toHaveLength(1);
+    },
+  );
 
   test('P15 a link in the place of the removed folder is not followed', async () => {
     const store = folder.store();

@@ -284,7 +284,8 @@ describe('what the server answers instead of doing it (P12, P13)', () => {
 
   test('NOSCRIPT: a server that forgets scripts under load makes no operation fail', async () => {
     server = await startRedis();
-    const cache = open(url());
+    // Not about time: with this test's own processes beside it, the server may take long for an answer.
+    const cache = open({ ...url(), timeout: '20s' });
     let isOver = false;
     const flushing = (async () => {
       for (; !isOver; await sleep(1)) await say('script', 'flush');

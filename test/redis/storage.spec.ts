@@ -351,6 +351,31 @@ describe('one server', () => {
     expect(Number(await cli(server.port, 'dbsize'))).toBeLessThan(20);
   });
 
+  test('large evictions at once, by two processes, count exactly', async () => {
+    const users = Array.from({ length: 12 }, (_, n) => `u${n}`);
+    const sizes = users.map((_, n) => 300 + n);
+    const tags = (n: number): string[] => (n % 3 === 2 ? ['t', `x${n}`] : []);
+    await Promise.all(
+      users.map((user, n) =>
+        storage.writeMany(
+          Array.from(
+            { length: sizes[n]! },
+            (_, k) => [at(`k${k}`, { org: 'o', user }), entry(k, { tags: tags(n) })] as const,
+          ),
+        ),
+      ),
+    );
+    const counts = await Promise.all(
+      users.map((user, n) => {
+        const by = n % 2 ? storage : other;
+        const it = scope({ org: 'o', user });
+        return n % 3 === 2 ? by.evictTags(it, ['t', `x${n}`]) : by.evictScope(it);
+      }),
+    );
+    expect(counts).toEqual(sizes);
+    expect(Number(await cli(server.port, 'dbsize'))).toBeLessThan(20);
+  }, 60_000);
+
   test('S6 P8 any lost piece of metadata can only cause misses', async () => {
     const place = at('k', { org: 'o', user: 'u' });
     const prepare = async (): Promise<void> => {

@@ -56,11 +56,10 @@ export class FileParts {
       showsReplaced: isLocal && surroundings.showsReplaced,
       durable: settings.durable,
     };
-    const restore = (): boolean => {
-      const wasMissing = restoreFolders(this.layout, settings);
+    const restore = (): void => {
+      restoreFolders(this.layout, settings);
       // Also when another process has made the folders again: what this one's file stood for went with them.
       this.owners.registerNow();
-      return wasMissing;
     };
     this.owners = new Owners(this.layout, { ...like, durable: false }, token);
     this.quarantine = new Quarantine(this.layout, host.listener, host.random(), restore);

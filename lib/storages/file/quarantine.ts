@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import type { CacheListener } from '../../core/cache-listener.js';
 import { SerializationError } from '../../core/errors.js';
 import type { EntryAddress } from '../../core/storage.js';
-import { hasCode, rename } from './disk.js';
+import { hasCode, isThere, rename } from './disk.js';
 import type { FileLayout } from './file-layout.js';
 import type { Restore } from './safe-folder.js';
 
 const FILES_MAX = 16;
+/** Others may remove the folder again and again; this often it is made anew. */
+const ROUNDS_MAX = 8;
 
 /** Where unreadable files go, for somebody to look at: the last 16 of them, however many processes there are. */
 export class Quarantine {
@@ -30,20 +32,17 @@ export class Quarantine {
   /** Moves the file (a link itself, not what it points to) out of the way and reports it. Resolves to where it is then. */
   async setAside(path: string, why: string, at?: EntryAddress): Promise<string | undefined> {
     const target = join(this.layout.corrupt, `${this.#next++ % FILES_MAX}.corrupt`);
-    try {
-      await rename(path, target);
-    } catch (error) {
-      if (hasCode(error, 'ENOENT'))
-        return this.restore() ? this.setAside(path, why, at) : undefined;
-      // Where nothing can be moved, the file stays and is a miss each time; that is reported as well.
-      this.#report(
-        new SerializationError(
-          `fileStorage: ${path} was ignored: ${why}. It could not be set aside.`,
-          { cause: error },
-        ),
-        at,
-      );
-      return undefined;
+    for (let round = 1; ; round++) {
+      try {
+        await rename(path, target);
+        break;
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT') || round === ROUNDS_MAX)
+          return this.#leaveIt(path, why, error, at);
+        this.restore();
+        // Else there was nowhere to put it, whoever has made that again.
+        if (!isThere(path)) return undefined;
+      }
     }
     this.#count++;
     this.#report(
@@ -53,6 +52,17 @@ export class Quarantine {
       at,
     );
     return target;
+  }
+
+  /** Where nothing can be moved, the file stays and is a miss each time; that is reported as well. */
+  #leaveIt(path: string, why: string, cause: unknown, at: EntryAddress | undefined): undefined {
+    this.#report(
+      new SerializationError(
+        `fileStorage: ${path} was ignored: ${why}. It could not be set aside.`,
+        { cause },
+      ),
+      at,
+    );
   }
 
   #report(error: SerializationError, at: EntryAddress | undefined): void {

@@ -41,14 +41,12 @@ export function prepareFolders(
   return probe(layout, settings, token);
 }
 
-/** Called when something was not there: makes the storage's own folders again if that is why, and says so. */
-export type Restore = () => boolean;
+/** Called when something was not there: makes the storage's own folders again, which may be why. */
+export type Restore = () => void;
 
-/** What somebody removed while the storage was open, made again as at the start. `false`: nothing was missing. */
-export function restoreFolders(layout: FileLayout, settings: FileSettings): boolean {
-  if (foldersOf(layout).every(existsAt)) return false;
-  makeFolders(layout, settings);
-  return true;
+/** What somebody removed while the storage was open, made again as at the start. */
+export function restoreFolders(layout: FileLayout, settings: FileSettings): void {
+  if (!foldersOf(layout).every(existsAt)) makeFolders(layout, settings);
 }
 
 function makeFolders(layout: FileLayout, settings: FileSettings): void {

@@ -81,11 +81,6 @@ export class Commands {
     return answer as unknown as readonly [string, string];
   }
 
-  /** The first index in the bucket's garbage list. */
-  first(scope: ScopeKeys): Promise<string | null> {
-    return this.send(scope.bucket, () => this.connection.client.lindex(`${scope.base}g`, 0));
-  }
-
   /** One batch of an index: cursor, then members and scores in turn. */
   scan(
     scope: ScopeKeys,

@@ -8,7 +8,7 @@ import { bucketOf, bucketTags } from './slots.js';
  *     e:<name>        entry             l:<name>        lease on it
  *     n:<scope>       node: epoch, fence of tag evictions, epoch of the parent
  *     i:<epoch>       index: entries of the node's subtree by expiry    i:<epoch>:<tag>  those with a tag
- *     t:<epoch>:<tag> epoch of a tag    g   indexes whose entries wait to be reclaimed
+ *     t:<epoch>:<tag> epoch of a tag    g   indexes whose entries wait to be reclaimed    c:<index>  its count, as asked for
  *
  * Only our own text can choose a slot: the first braces are the bucket's. Names are readable up to 200 bytes, hashed above.
  */

@@ -3,7 +3,8 @@ import { NOTIFY, RECORD, script } from './lua.js';
 /**
  * Scripts on whole nodes. KEYS: the nodes from the global one to the target. ARGV[1]: base of the bucket's keys.
  * An eviction deletes an epoch, which kills everything below at once; the index that belonged to it then waits in the
- * list `g` until its entries have been reclaimed in batches (small ones go in the same step).
+ * list `g` until its entries have been reclaimed in batches (small ones go in the same step). Where indexes wait before it,
+ * some of its members may be dead already: how many were not is known when it is its turn, and counted in `c:<index>`.
  */
 const TARGET = `${RECORD}
 local function target()
@@ -26,6 +27,11 @@ local function queue(garbage, index)
   redis.call('RPUSH', garbage, index)
   if left == -1 then redis.call('PERSIST', garbage)
   elseif kept ~= -1 and kept < left then redis.call('PEXPIRE', garbage, left) end
+end
+local function countLater(index)
+  local left = redis.call('PTTL', P .. 'i:' .. index)
+  if left == -1 or left > 60000 then left = 60000 end
+  if left > 0 then redis.call('SET', P .. 'c:' .. index, 0, 'PX', left) end
 end
 local function fenceOf(extra, epoch)
   local levels = string.match(extra, '^([^|]*)|')
@@ -60,6 +66,7 @@ if pending == 0 and size <= tonumber(ARGV[3]) then
   return { count }
 end
 queue(garbage, epoch)
+if pending > 0 then countLater(epoch) end
 return { count, epoch, pending }
 `);
 
@@ -96,16 +103,19 @@ for at = 4, #ARGV do
   end
 end
 answer[1] = count
+if pending > 0 or #answer > 3 then
+  for at = 3, #answer do countLater(answer[at]) end
+end
 return answer
 `);
 
 /**
  * KEYS: the garbage list. ARGV: base, batch, now. Removes one batch of dead entries of the first index in the list.
- * Answers how many indexes are left, the index it worked on, and how many entries it dropped that were fresh at `now`.
+ * Answers how many indexes are left.
  */
 export const RECLAIM = script(`${TARGET}
 local queued = redis.call('LINDEX', KEYS[1], 0)
-if not queued then return { 0 } end
+if not queued then return 0 end
 local epoch, tag, fence = string.match(queued, '^([^:]+):?([^:]*):?(%d*)$')
 local index, dropped = P .. 'i:' .. queued, 0
 local batch = redis.call('ZRANGE', index, 0, tonumber(ARGV[2]) - 1, 'WITHSCORES')
@@ -120,17 +130,37 @@ for at = 1, #batch, 2 do
   end
 end
 if #names > 0 then redis.call('ZREM', index, unpack(names)) end
+if dropped > 0 and redis.call('EXISTS', P .. 'c:' .. queued) == 1 then
+  redis.call('INCRBY', P .. 'c:' .. queued, dropped)
+end
 if #names < tonumber(ARGV[2]) then
   redis.call('UNLINK', index)
   redis.call('LPOP', KEYS[1])
 end
-return { redis.call('LLEN', KEYS[1]), queued, dropped }
+return redis.call('LLEN', KEYS[1])
 `);
 
-/** ARGV: base, now, queued index or ''. Fresh entries of the target (or of a queued index), how many indexes wait, the index's name. */
+/**
+ * KEYS: the garbage list. ARGV: base, now, queued index, …, in their order. How many of their entries were fresh; `nil`: that
+ * is not known yet. One index is exact when it is the first in the list. Several have entries in common (one with several
+ * of the tags), so that only removing them tells.
+ */
+export const COUNT_QUEUED = script(`
+local P = ARGV[1]
+local ahead = redis.call('LPOS', KEYS[1], ARGV[#ARGV])
+if ahead and (ahead > 0 or #ARGV > 3) then return nil end
+local count = 0
+for at = 3, #ARGV do
+  count = count + tonumber(redis.call('GET', P .. 'c:' .. ARGV[at]) or 0)
+    + redis.call('ZCOUNT', P .. 'i:' .. ARGV[at], '(' .. ARGV[2], '+inf')
+  redis.call('DEL', P .. 'c:' .. ARGV[at])
+end
+return count
+`);
+
+/** ARGV: base, now. Fresh entries of the target, how many indexes wait, the name of the target's. */
 export const COUNT = script(`${TARGET}
-local index = ARGV[3]
-if index == '' then index = target() end
+local index = target()
 if not index then return { 0, 0 } end
 return { redis.call('ZCOUNT', P .. 'i:' .. index, '(' .. ARGV[2], '+inf'), redis.call('LLEN', P .. 'g'), index }
 `);

@@ -12,9 +12,14 @@ const PATIENCE_MS = 60_000;
 
 /** One run over a bucket's garbage list. */
 interface Run {
-  /** Entries of queued indexes that were removed, by index. */
-  readonly dropped: Map<string, number>;
+  /** Something was evicted since it looked last. */
+  isAskedAgain: boolean;
   readonly end: Promise<void>;
+}
+
+/** The list of the bucket's indexes whose entries wait. */
+export function garbageOf({ base }: ScopeKeys): string {
+  return `${base}g`;
 }
 
 /**
@@ -43,20 +48,18 @@ export class Reclaim {
     });
   }
 
-  /** Resolves when nothing waits to be reclaimed in the bucket any more; to what was dropped of each index here. */
-  async settle(scope: ScopeKeys): Promise<ReadonlyMap<string, number>> {
-    const run = this.#run(scope);
-    await run.end;
-    return run.dropped;
+  /** Resolves when all that waited has been reclaimed. */
+  settle(scope: ScopeKeys): Promise<void> {
+    return this.#run(scope).end;
   }
 
-  /** Removes until the named index is the first in the list, so that what it still holds was alive before its eviction. */
-  async settleUpTo(scope: ScopeKeys, index: string): Promise<void> {
-    const until = this.host.clock.monotonic() + PATIENCE_MS;
+  /** Works on the bucket's list, beside whoever else does, until `ask` has an answer. */
+  async until<T>(scope: ScopeKeys, ask: () => Promise<T | null>): Promise<T> {
+    const until = this.#patience();
     for (;;) {
-      const first = (await this.commands.first(scope)) ?? index;
-      if (first === index) return;
-      await this.#step(scope, new Map());
+      const answer = await ask();
+      if (answer !== null) return answer;
+      await this.#step(scope);
       this.#checkPatience(until);
     }
   }
@@ -68,30 +71,38 @@ export class Reclaim {
 
   #run(scope: ScopeKeys): Run {
     const running = this.#runs.get(scope.bucket);
-    if (running) return running;
-    const dropped = new Map<string, number>();
-    const end = this.#work(scope, dropped).finally(() => this.#runs.delete(scope.bucket));
-    const run: Run = { dropped, end };
+    if (running) {
+      running.isAskedAgain = true;
+      return running;
+    }
+    const run = { isAskedAgain: true, end: Promise.resolve() };
     this.#runs.set(scope.bucket, run);
+    run.end = this.#work(scope, run);
     return run;
   }
 
-  async #work(scope: ScopeKeys, dropped: Map<string, number>): Promise<void> {
-    const until = this.host.clock.monotonic() + PATIENCE_MS;
-    while (!this.#isClosed && (await this.#step(scope, dropped)) > 0) this.#checkPatience(until);
+  async #work(scope: ScopeKeys, run: Run): Promise<void> {
+    const until = this.#patience();
+    try {
+      for (let left = 1; (left > 0 || run.isAskedAgain) && !this.#isClosed;) {
+        run.isAskedAgain = false;
+        left = await this.#step(scope);
+        this.#checkPatience(until);
+      }
+    } finally {
+      // In the step of the last look: whoever evicts after it begins a new run.
+      this.#runs.delete(scope.bucket);
+    }
   }
 
   /** How many indexes are left. */
-  async #step(scope: ScopeKeys, dropped: Map<string, number>): Promise<number> {
-    const reply = await this.commands.run(
-      RECLAIM,
-      scope,
-      [`${scope.base}g`],
-      [BATCH, this.clock.now()],
-    );
-    const [left, index, count] = reply as [number, string?, number?];
-    if (index !== undefined) dropped.set(index, (dropped.get(index) ?? 0) + (count ?? 0));
-    return left;
+  async #step(scope: ScopeKeys): Promise<number> {
+    const args = [BATCH, this.clock.now()];
+    return (await this.commands.run(RECLAIM, scope, [garbageOf(scope)], args)) as number;
+  }
+
+  #patience(): number {
+    return this.host.clock.monotonic() + PATIENCE_MS;
   }
 
   #checkPatience(until: number): void {

@@ -4,6 +4,7 @@ import type { Commands } from './commands.js';
 import type { Layout, ScopeKeys } from './layout.js';
 import {
   COUNT,
+  COUNT_QUEUED,
   DROP_IDLE,
   EVICT_NODE,
   EVICT_TAGS,
@@ -12,7 +13,7 @@ import {
   SWEEP,
   UNCOUNT_STALE,
 } from './node-scripts.js';
-import type { Reclaim } from './reclaim.js';
+import { garbageOf, type Reclaim } from './reclaim.js';
 import type { ServerClock } from './server-clock.js';
 
 const SCAN_BATCH = 200;
@@ -76,7 +77,7 @@ export class ScopeWork {
 
   /** Names of the node's members, in batches; a member may come twice while the index is being resized. */
   async *members(keys: ScopeKeys): AsyncGenerator<string[]> {
-    const [, , index] = await this.#ask(keys, '');
+    const [, , index] = await this.#ask(keys);
     if (index === undefined) return;
     let cursor = '0';
     do {
@@ -107,9 +108,7 @@ export class ScopeWork {
     const reply = await this.commands.run(EVICT_NODE, keys, keys.nodes, [now, INLINE_MAX]);
     const [count, index, pending] = reply as [number, string?, number?];
     if (index === undefined) return count;
-    const exact = pending! > 0 ? await this.#countOfQueued(keys, index, now) : count;
-    this.reclaim.start(keys);
-    return exact;
+    return pending === 0 ? this.#reclaimed(keys, count) : this.#countOfQueued(keys, [index], now);
   }
 
   async #evictTagsAt(keys: ScopeKeys, tags: readonly string[]): Promise<number> {
@@ -117,38 +116,34 @@ export class ScopeWork {
     const reply = await this.commands.run(EVICT_TAGS, keys, keys.nodes, [now, INLINE_MAX, ...tags]);
     const [count, pending, ...queued] = reply as [number, number, ...string[]];
     if (queued.length === 0) return count;
-    if (queued.length === 1 && pending === 0) {
-      this.reclaim.start(keys);
-      return count;
-    }
-    if (queued.length === 1)
-      return this.#countOfQueued(keys, queued[0]!, now).finally(() => this.reclaim.start(keys));
-    // Entries with several of the tags count once: only removing them tells.
-    const dropped = await this.reclaim.settle(keys);
-    return queued.reduce((sum, index) => sum + (dropped.get(index) ?? 0), 0);
+    if (queued.length === 1 && pending === 0) return this.#reclaimed(keys, count);
+    return this.#countOfQueued(keys, queued, now);
   }
 
-  /** Earlier evictions may have left dead members in it; they go first. */
-  async #countOfQueued(keys: ScopeKeys, index: string, now: number): Promise<number> {
-    await this.reclaim.settleUpTo(keys, index);
-    const [count] = (await this.commands.run(COUNT, keys, keys.nodes, [now, index])) as [number];
+  #reclaimed(keys: ScopeKeys, count: number): number {
+    this.reclaim.start(keys);
     return count;
   }
 
-  async #countAt(keys: ScopeKeys): Promise<number> {
-    const [count, pending] = await this.#ask(keys, '');
-    if (pending === 0) return count;
-    await this.reclaim.settle(keys);
-    const [exact] = await this.#ask(keys, '');
-    return exact;
+  /** Earlier evictions may have left dead members in them; they go first. */
+  async #countOfQueued(keys: ScopeKeys, queued: readonly string[], now: number): Promise<number> {
+    const args = [now, ...queued];
+    const ask = (): Promise<unknown> =>
+      this.commands.run(COUNT_QUEUED, keys, [garbageOf(keys)], args);
+    const count = await this.reclaim.until(keys, async () => (await ask()) as number | null);
+    return this.#reclaimed(keys, count);
   }
 
-  async #ask(keys: ScopeKeys, index: string): Promise<[number, number, string?]> {
-    return (await this.commands.run(COUNT, keys, keys.nodes, [this.clock.now(), index])) as [
-      number,
-      number,
-      string?,
-    ];
+  async #countAt(keys: ScopeKeys): Promise<number> {
+    return this.reclaim.until(keys, async () => {
+      const [count, pending] = await this.#ask(keys);
+      return pending === 0 ? count : null;
+    });
+  }
+
+  async #ask(keys: ScopeKeys): Promise<[number, number, string?]> {
+    const reply = await this.commands.run(COUNT, keys, keys.nodes, [this.clock.now()]);
+    return reply as [number, number, string?];
   }
 
   async #expireAt(keys: ScopeKeys, tags: readonly string[] | undefined): Promise<number> {
