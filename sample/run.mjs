@@ -4,7 +4,7 @@
  * sample/node_modules links to.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -13,7 +13,7 @@ const samples = dirname(fileURLToPath(import.meta.url));
 const root = dirname(samples);
 const folder = join(samples, requestedSample());
 
-buildLibIfStale();
+run(join(root, 'scripts/build.mjs'), '--if-stale');
 linkPackage();
 rmSync(join(folder, 'dist'), { recursive: true, force: true });
 run(join(root, 'node_modules/typescript/bin/tsc'), '-p', join(folder, 'tsconfig.json'));
@@ -30,16 +30,6 @@ function requestedSample() {
   if (names.includes(name)) return name;
   console.error(`Usage: node sample/run.mjs <sample>, one of:\n  ${names.join('\n  ')}`);
   process.exit(1);
-}
-
-function buildLibIfStale() {
-  const built = join(root, 'dist/cjs/package.json');
-  const lib = join(root, 'lib');
-  const changedMs = readdirSync(lib, { recursive: true }).map(
-    (path) => statSync(join(lib, path)).mtimeMs,
-  );
-  if (existsSync(built) && statSync(built).mtimeMs > Math.max(...changedMs)) return;
-  run(join(root, 'scripts/build.mjs'));
 }
 
 function linkPackage() {
