@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   memoryStorage,
   type BasicStorage,
@@ -13,6 +14,7 @@ import {
   storageContract,
   type ContractRunner,
 } from 'nestjs-scoped-cache/testing';
+import { ContractViolation } from '../../lib/testing/assertions.js';
 
 /** Declares a suite with a runner of a few lines, runs it, and tells the titles of the tests that failed. */
 async function failing(declare: (runner: ContractRunner) => void): Promise<string[]> {
@@ -61,6 +63,35 @@ function brokenMemory(method: string, replacement: (...args: never[]) => unknown
         },
       }),
   };
+}
+
+/** Where time is real, as on a server: a clause about lives, and waits that take longer than asked for. */
+async function lateLife(
+  makeStorage: () => BasicStorage,
+  lateWaits: number,
+): Promise<{ attempts: number; error: unknown }> {
+  let clause: (() => void | Promise<void>) | undefined;
+  let attempts = 0;
+  storageContract({
+    name: 'real',
+    makeStorage: () => {
+      attempts++;
+      return makeStorage();
+    },
+    realTime: true,
+    // By more than an entry lives, which is 600 ms.
+    wait: (ms) => sleep(ms + (lateWaits-- > 0 ? 700 : 0)),
+    describe: (_, body) => body(),
+    it: (name, body) => {
+      if (name.startsWith('S1 P7: an entry is a hit until')) clause = body;
+    },
+  });
+  try {
+    await clause!();
+    return { attempts, error: undefined };
+  } catch (error) {
+    return { attempts, error };
+  }
 }
 
 describe('the contract suites bite', () => {
@@ -128,6 +159,17 @@ describe('the contract suites bite', () => {
       }),
     );
     expect(failed).toContainEqual(expect.stringMatching(clause));
+  });
+
+  it('where time is real, a clause about lives is run again when the machine overslept, and then passes', async () => {
+    expect(await lateLife(() => mapStorage(), 1)).toEqual({ attempts: 2, error: undefined });
+  });
+
+  it('where time is real and kept, a violation counts at once; where it is never kept, after five attempts', async () => {
+    const broken = (): BasicStorage => ({ ...mapStorage(), get: () => undefined });
+    const error = expect.any(ContractViolation) as unknown;
+    expect(await lateLife(broken, 0)).toEqual({ attempts: 1, error });
+    expect(await lateLife(broken, Infinity)).toEqual({ attempts: 5, error });
   });
 
   it('an eviction rule that forgets to forget fails E3, one that evicts too late its limit', async () => {
