@@ -271,62 +271,121 @@ describe('P12 P13 a server that hangs, dies and returns, under load', () => {
   /** Who follows a load of the other process when the server stops asks again after 500 ms at most, in vain (0036). */
   const FOLLOWER_LIMIT_MS = 500 + LIMIT_MS;
 
-  test('no request waits beyond its deadlines, nothing stale is read on return, evictions arrive', async () => {
-    await cli(server.port, 'flushall');
-    const [a, b] = [await node(), await node()];
-    const times: { phase: string; ms: number; stalledMs: number }[] = [];
-    const stalls = new Stalls();
-    let phase = 'up';
-    let isOver = false;
-    const truth = new Map<string, number>();
-    const load = async (cache: Cache, nth: number): Promise<void> => {
-      for (let count = 0; !isOver; count++) {
-        const key = `k${(count * 7 + nth) % 40}`;
+  interface Call {
+    readonly phase: string;
+    readonly ms: number;
+    readonly stalledMs: number;
+  }
+
+  /** Four callers in each process, who load and now and then evict what all share. */
+  class Traffic {
+    phase = 'up';
+    readonly calls: Call[] = [];
+    readonly #stalls = new Stalls();
+    readonly #callers: Promise<void>[];
+    #isOver = false;
+
+    constructor(caches: readonly Cache[]) {
+      this.#callers = caches.flatMap((cache) =>
+        [0, 1, 2, 3].map((nth) => this.#callAgainAndAgain(cache, nth)),
+      );
+    }
+
+    async stop(): Promise<void> {
+      this.#isOver = true;
+      await Promise.all(this.#callers);
+      this.#stalls.stop();
+    }
+
+    /** Longest first. */
+    in(phase: string): Call[] {
+      return this.calls
+        .filter((call) => call.phase === phase)
+        .sort((one, other) => other.ms - one.ms);
+    }
+
+    async #callAgainAndAgain(cache: Cache, nth: number): Promise<void> {
+      for (let count = 0; !this.#isOver; count++) {
         const start = performance.now();
-        const stalledBefore = stalls.soFarMs();
-        if (count % 10 === 9) await cache.evictScope({ org: `o${nth % 4}` });
-        else
-          await cache.getOrSet(key, () => truth.get(key) ?? 0, { scope: { org: `o${nth % 4}` } });
-        const stalledMs = stalls.soFarMs() - stalledBefore;
-        times.push({ phase, ms: performance.now() - start - stalledMs, stalledMs });
+        const stalledBefore = this.#stalls.soFarMs();
+        const scope = { org: `o${nth % 4}` };
+        if (count % 10 === 9) await cache.evictScope(scope);
+        else await cache.getOrSet(`k${(count * 7 + nth) % 40}`, () => 0, { scope });
+        const stalledMs = this.#stalls.soFarMs() - stalledBefore;
+        const ms = performance.now() - start - stalledMs;
+        this.calls.push({ phase: this.phase, ms, stalledMs });
         await sleep(2);
       }
-    };
-    const loads = [a, b].flatMap((cache) => [0, 1, 2, 3].map((nth) => load(cache, nth)));
+    }
+  }
+
+  const delivered = async (...caches: Cache[]): Promise<void> =>
+    until(async () => {
+      const all = await Promise.all(caches.map(figures));
+      return all.every(({ journaledEvictions }) => journaledEvictions === 0);
+    }, 'the journals are delivered');
+
+  test('no request waits beyond its deadlines, and evictions arrive', async () => {
+    await cli(server.port, 'flushall');
+    const [a, b] = [await node(), await node()];
+    const traffic = new Traffic([a, b]);
     await sleep(300);
-    phase = 'hanging';
+    traffic.phase = 'hanging';
     server.pause();
     await sleep(2_500);
-    phase = 'back from hanging';
+    traffic.phase = 'back from hanging';
     server.resume();
     await sleep(1_500);
-    phase = 'dead';
+    traffic.phase = 'dead';
     await server.kill();
     await sleep(2_000);
-    phase = 'restarting';
+    traffic.phase = 'restarting';
     await server.restart();
     await sleep(1_500);
-    isOver = true;
-    await Promise.all(loads);
-    stalls.stop();
-    for (const one of new Set(times.map((time) => time.phase))) {
-      const all = times.filter((time) => time.phase === one).map(({ ms }) => ms);
-      all.sort((first, second) => first - second);
-      const p99 = all[Math.ceil(all.length * 0.99) - 1]!;
-      const stalledMs = Math.max(...times.map((time) => (time.phase === one ? time.stalledMs : 0)));
+    await traffic.stop();
+    for (const phase of new Set(traffic.calls.map((call) => call.phase))) {
+      const all = traffic.in(phase);
+      const p99 = all[Math.floor(all.length / 100)]!.ms;
+      const stalledMs = Math.max(...all.map((call) => call.stalledMs));
       console.log(
-        `${one}: ${all.length} requests, p99 ${p99.toFixed(1)} ms, worst ${all.at(-1)!.toFixed(1)} ms, stalls up to ${stalledMs.toFixed(0)} ms`,
+        `${phase}: ${all.length} requests, p99 ${p99.toFixed(1)} ms, worst ${all[0]!.ms.toFixed(1)} ms, stalls up to ${stalledMs.toFixed(0)} ms`,
       );
-      expect(all.at(-1)!).toBeLessThan(FOLLOWER_LIMIT_MS);
+      expect(all[0]!.ms).toBeLessThan(FOLLOWER_LIMIT_MS);
       // Seldom enough that two of them in one run are something else.
-      expect(all.at(-2)!).toBeLessThan(LIMIT_MS);
+      expect(all[1]!.ms).toBeLessThan(LIMIT_MS);
     }
-    await until(
-      async () =>
-        (await figures(a)).journaledEvictions === 0 && (await figures(b)).journaledEvictions === 0,
-      'the journals are delivered',
-    );
+    await delivered(a, b);
   }, 60_000);
+
+  /** How often; decision 0036 was measured with 240. */
+  const PAUSES = Number(process.env.PAUSES ?? 2);
+
+  test(
+    'nor does one when the server hangs again and again',
+    async () => {
+      await cli(server.port, 'flushall');
+      const [a, b] = [await node(), await node()];
+      const traffic = new Traffic([a, b]);
+      for (let pause = 0; pause < PAUSES; pause++) {
+        // Each time at another point of what the requests are doing.
+        await sleep(400 + (pause % 10) * 3);
+        server.pause();
+        await sleep(600);
+        server.resume();
+      }
+      await sleep(1_000);
+      await traffic.stop();
+      const all = traffic.in('up');
+      const longest = all.slice(0, 5).map(({ ms }) => ms.toFixed(0));
+      console.log(`${PAUSES} pauses, ${all.length} requests, the longest ${longest.join(', ')} ms`);
+      expect(all[0]!.ms).toBeLessThan(FOLLOWER_LIMIT_MS);
+      // As seldom as that.
+      const late = all.filter(({ ms }) => ms > LIMIT_MS).length;
+      expect(late).toBeLessThanOrEqual(Math.ceil(PAUSES / 60));
+      await delivered(a, b);
+    },
+    PAUSES * 2_000 + 60_000,
+  );
 
   test.each(['hangs', 'is killed'] as const)(
     'an eviction while it %s is in force here at once, and everywhere after its return',
