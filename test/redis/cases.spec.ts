@@ -211,13 +211,13 @@ describe('a Redis that others use too', () => {
 
   test('PC-31 set, get, delete, and a TTL that the server keeps by itself', async () => {
     const cache = make({ storage: redis() });
-    await cache.set('k', { a: 1 }, { ttl: 0.4 });
+    await cache.set('k', { a: 1 }, { ttl: 2 });
     const [key] = (await cli(server.port, 'keys', '*}:e:*')).split('\n') as [string];
     const left = Number(await cli(server.port, 'pttl', key));
-    expect(left).toBeGreaterThan(200);
-    expect(left).toBeLessThanOrEqual(400);
+    expect(left).toBeGreaterThan(1_000);
+    expect(left).toBeLessThanOrEqual(2_000);
     expect(await cache.get('k')).toEqual({ a: 1 });
-    await sleep(420);
+    await sleep(2_020);
     expect(await cache.get('k')).toBeUndefined();
     expect(await cli(server.port, 'exists', key)).toBe('0');
     await cache.set('k', 1, { ttl: 'forever' });
@@ -241,24 +241,24 @@ describe('round trips', () => {
       await cache.get('warm', where);
       await sleep(50);
       const set = await sentDuring(() =>
-        cache.set('k', 1, { ...where, ttl: 1, sliding: true, tags: ['a', 'b'] }),
+        cache.set('k', 1, { ...where, ttl: 2, sliding: true, tags: ['a', 'b'] }),
       );
       expect(set).toEqual(['evalsha']);
-      await sleep(500);
-      proxy.delay(150);
+      await sleep(1_000);
+      proxy.delay(300);
       const start = performance.now();
       let tookMs = 0;
       const read = await sentDuring(async () => {
         expect(await cache.get('k', where)).toBe(1);
         tookMs = performance.now() - start;
-        await sleep(200);
+        await sleep(400);
       });
-      expect(tookMs).toBeLessThan(290);
-      expect(tookMs).toBeGreaterThan(145);
+      expect(tookMs).toBeLessThan(590);
+      expect(tookMs).toBeGreaterThan(295);
       // The renewal went after the read on the same connection; nobody waited for it.
       expect(read).toEqual(['mget', 'evalsha']);
       const [key] = (await cli(server.port, 'keys', '*}:e:*|k')).split('\n') as [string];
-      expect(Number(await cli(server.port, 'pttl', key))).toBeGreaterThan(550);
+      expect(Number(await cli(server.port, 'pttl', key))).toBeGreaterThan(1_000);
     } finally {
       await proxy.stop();
     }

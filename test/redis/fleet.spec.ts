@@ -120,6 +120,10 @@ describe.each(TIERS)('%s, in processes of their own', (tiers) => {
     scope: { org: `o ${key}`, user: 'u' },
   });
 
+  /** Points of a load, three quarters of a millisecond apart. */
+  const STEPS = 14;
+  /** So many outdated loads show something. */
+  const ENOUGH = 10;
   /** Loads that had read the old source and were still under way when the change was in force. */
   let outdated = 0;
   beforeEach(() => void (outdated = 0));
@@ -137,7 +141,7 @@ describe.each(TIERS)('%s, in processes of their own', (tiers) => {
       worker.ask('load', { key, ms, options: { ...at(key), tags: [key] } });
     await source.set(`source:${key}`, 'old');
     const early = loaders.map((worker) => load(worker, (step % 5) * 5));
-    await sleep(step * 0.75);
+    await sleep((step % STEPS) * 0.75);
     let isUnderWay = true;
     void Promise.all(early).then(() => (isUnderWay = false));
     await source.set(`source:${key}`, 'new');
@@ -163,13 +167,17 @@ describe.each(TIERS)('%s, in processes of their own', (tiers) => {
       const names = Object.keys(CHANGES);
       const wide = names.filter((name) => /Tags|clear/.test(name));
       const rounds = [names.filter((name) => !wide.includes(name)), ...wide.map((name) => [name])];
-      for (let step = 0; step < 14; step += tiers === 'tiered' ? 2 : 1)
+      const stepBy = tiers === 'tiered' ? 2 : 1;
+      // On a busy machine fewer loads are under way when it matters: then once more.
+      const isEnough = (step: number): boolean =>
+        step >= STEPS && (outdated > ENOUGH || step >= 3 * STEPS);
+      for (let step = 0; !isEnough(step); step += stepBy)
         for (const round of rounds)
           await Promise.all(round.map((name) => outdateAtStep(name, step, fleet)));
       // Otherwise the steps were badly chosen, and this showed nothing.
-      expect(outdated).toBeGreaterThan(10);
+      expect(outdated).toBeGreaterThan(ENOUGH);
     },
-    60_000,
+    120_000,
   );
 });
 
