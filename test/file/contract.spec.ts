@@ -228,7 +228,7 @@ describe('S3 P5 nothing older', () => {
     expect(await evicting).toBe(-1);
     expect(await store.read(at('k', org))).toBeUndefined();
     expect(await store.count(scope())).toBe(0);
-  }, 60_000);
+  }, 180_000);
 
   it('S3 evicting a scope works again and again, and what is written after it stays', async () => {
     const store = folder.store();

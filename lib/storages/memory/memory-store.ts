@@ -111,14 +111,17 @@ export class MemoryStore implements OpenStorage {
   }
 
   evictScope(scope: ScopePath): Awaitable<number> {
+    this.#writes.waiting.overtakeIn(scope);
     return this.#settled(this.#table.cut(scope, 'scope', this.#hasRules));
   }
 
   evictTags(scope: ScopePath, tags: readonly string[]): Awaitable<number> {
+    this.#writes.waiting.overtakeIn(scope, tags);
     return this.#settled(this.#removeAll(this.#table.taggedIn(scope, tags), 'tag'));
   }
 
   expire(scope: ScopePath, tags: readonly string[] | undefined): Awaitable<number> {
+    this.#writes.waiting.overtakeIn(scope, tags);
     const now = this.host.clock.monotonic();
     let expired = 0;
     for (const record of tags ? this.#table.taggedIn(scope, tags) : [...this.#table.in(scope)]) {

@@ -2,12 +2,14 @@ import type { NewEntry, RemovalReason } from '../../core/entry.js';
 import { describe, InvalidOptionsError } from '../../core/errors.js';
 import type { RuleEffect, RuleEntry } from '../../core/eviction/eviction-rule.js';
 import { isPromise } from '../../core/guard.js';
+import { GLOBAL_SCOPE } from '../../core/scope.js';
 import type { Awaitable, EntryAddress, StorageHost, WriteOptions } from '../../core/storage.js';
 import { sizeOf } from '../../core/value/size.js';
 import { MemoryRecord } from './memory-record.js';
 import type { MemoryLimits } from './memory-storage.js';
 import { MemoryTable } from './memory-table.js';
 import { RuleRunner } from './rule-runner.js';
+import { WaitingWrites } from './waiting-writes.js';
 
 /** What an entry takes beside its key and value: the record, its links, its places in maps and queues. */
 const RECORD_BYTES = 400;
@@ -22,6 +24,7 @@ export class MemoryWrites {
   readonly rules: RuleRunner;
   readonly hasRules: boolean;
   readonly table: MemoryTable;
+  readonly waiting = new WaitingWrites();
   readonly #measures: boolean;
   #isClosed = false;
 
@@ -57,20 +60,19 @@ export class MemoryWrites {
     this.table.sweep(EXPIRED_MAX);
     const replaces = this.table.liveAt(at.scope, at.key);
     const written = this.rules.beforeSet(record, replaces, () => this.#put(record, options));
-    return isPromise(written)
-      ? written.then((stored) => this.settled(stored))
-      : this.settled(written);
+    if (!isPromise(written)) return this.settled(written);
+    // Whoever brings a condition looks out for what is newer by itself.
+    if (options?.stillValid === undefined) this.waiting.add(record);
+    return written.then((stored) => this.settled(stored));
   }
 
   removeNow(at: EntryAddress): boolean {
-    const record = this.table.at(at.scope, at.key);
-    if (!record) return false;
-    const isLive = this.host.clock.monotonic() < record.freshUntil;
-    this.table.drop(record, isLive ? 'deleted' : 'expired');
-    return isLive;
+    this.waiting.overtakeKey(at.scope, at.key);
+    return this.#drop(at);
   }
 
   clear(): void {
+    this.waiting.overtakeIn(GLOBAL_SCOPE);
     const live = this.table.clear();
     if (live > 0) this.host.listener.onRemoval?.('cleared', live);
     this.rules.onClear();
@@ -87,12 +89,21 @@ export class MemoryWrites {
     this.table.close();
   }
 
+  #drop(at: EntryAddress): boolean {
+    const record = this.table.at(at.scope, at.key);
+    if (!record) return false;
+    const isLive = this.host.clock.monotonic() < record.freshUntil;
+    this.table.drop(record, isLive ? 'deleted' : 'expired');
+    return isLive;
+  }
+
   /** Synchronous: what was checked just before still holds when the entry is in. */
   #put(record: MemoryRecord, options: WriteOptions | undefined): boolean {
-    const isCalledOff = this.#isClosed || options?.stillValid?.() === false;
+    const isCalledOff =
+      options?.stillValid?.() === false || !this.waiting.take(record) || this.#isClosed;
     if (isCalledOff) this.rules.onEvict(record, 'deleted');
     // A rule refused it: nothing is kept then, nothing older either.
-    else if (record.isGone) this.removeNow({ scope: record.scope, key: record.key });
+    else if (record.isGone) this.#drop(record);
     else this.table.put(record);
     return !isCalledOff && !record.isGone;
   }
