@@ -1,25 +1,14 @@
-import type { NewEntry, StoredEntry } from '../../core/entry.js';
-import type { Flight } from '../../core/flights.js';
-import type { EntryAddress, Lease, Leases } from '../../core/storage.js';
-
-/** How what the far tier granted gets into the near tier. */
-export interface NearFills {
-  begin(at: EntryAddress): Flight<void>;
-  fill(fill: Flight<void>, entry: StoredEntry): void;
-  /** @param sentAt monotonic ms before the far tier was asked: its entry's life began no earlier */
-  keep(fill: Flight<void>, entry: NewEntry, sentAt: number): void;
-  now(): number;
-  end(fill: Flight<void>): void;
-}
+import type { Lease, Leases } from '../../core/storage.js';
+import type { Fill, NearCopies } from './near-copies.js';
 
 /** The far tier's lease, and the fence of the near copy that began before it was asked for. */
 interface TieredLease extends Lease {
   readonly far: Lease;
-  readonly fill: Flight<void>;
+  readonly fill: Fill;
 }
 
 /** Leases of the far tier whose stored results also become near copies. */
-export function tieredLeases(far: Leases, near: NearFills): Leases {
+export function tieredLeases(far: Leases, near: NearCopies): Leases {
   return {
     async acquire(at, leaseMs, refresh) {
       const fill = near.begin(at);

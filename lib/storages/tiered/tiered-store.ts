@@ -1,7 +1,6 @@
 import type { CacheBus } from '../../core/bus.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import { InvalidOptionsError } from '../../core/errors.js';
-import { Flights, type Flight } from '../../core/flights.js';
 import { isPromise } from '../../core/guard.js';
 import { ResilientStorage } from '../../core/resilience/resilient-storage.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
@@ -22,7 +21,7 @@ import type {
 } from '../../core/storage.js';
 import { AnnouncingStorage } from './announcing-storage.js';
 import { BusLink } from './bus-link.js';
-import type { Change } from './bus-message.js';
+import { NearCopies, type Fill } from './near-copies.js';
 import { tieredLeases } from './tiered-leases.js';
 import type { TieredLimits } from './tiered-storage.js';
 
@@ -39,8 +38,7 @@ export class TieredStore implements OpenStorage {
   readonly #far: OpenStorage;
   readonly #admit: (value: unknown, where: string) => unknown;
   readonly #link: BusLink | undefined;
-  /** Copies from far to near under way. A change to their place meanwhile voids them (P5). */
-  readonly #fills = new Flights<void>();
+  readonly #copies: NearCopies;
 
   constructor(
     readonly near: OpenStorage,
@@ -53,6 +51,7 @@ export class TieredStore implements OpenStorage {
       throw new InvalidOptionsError(
         `tieredStorage: near must keep values (memoryStorage); ${near.type} keeps bytes.`,
       );
+    this.#copies = new NearCopies(near, host);
     const opened = far.open({ ...host, rules: [] });
     this.type = `${near.type}+${opened.type}`;
     const channel = `${host.digest(host.namespace).slice(0, 32)}`;
@@ -63,22 +62,15 @@ export class TieredStore implements OpenStorage {
         channel,
         host,
         limits.heartbeatMs,
-        (change) => this.#hear(change),
-        () => this.#fills.voidScope(GLOBAL_SCOPE),
+        (change) => this.#copies.drop(change),
+        () => this.#copies.voidAllFills(),
       );
     const { admit } = host;
     // Values made from bytes are not in the form yet in which this cache keeps values (frozen, say).
     this.#admit = opened.holds === 'bytes' && admit ? admit : (value) => value;
     const announced = new AnnouncingStorage(opened, (change) => this.#link?.announce(change));
     this.#far = new ResilientStorage(announced, host, host.timeoutMs ?? TIMEOUT_MS);
-    if (this.#far.leases)
-      this.leases = tieredLeases(this.#far.leases, {
-        begin: (at) => this.#beginFill(at),
-        fill: (fill, entry) => this.#fill(fill, entry),
-        keep: (fill, entry, sentAt) => this.#keep(fill, entry, sentAt),
-        now: () => this.host.clock.monotonic(),
-        end: (fill) => this.#fills.end(fill),
-      });
+    if (this.#far.leases) this.leases = tieredLeases(this.#far.leases, this.#copies);
   }
 
   read(at: EntryAddress, options?: ReadOptions): Awaitable<StoredEntry | undefined> {
@@ -100,7 +92,7 @@ export class TieredStore implements OpenStorage {
     );
     if (options?.skipFar === true) for (const index of missing) copies[index] = undefined;
     if (missing.length === 0 || options?.skipFar === true) return copies;
-    const fills = missing.map((index) => this.#beginFill(at[index]!));
+    const fills = missing.map((index) => this.#copies.begin(at[index]!));
     try {
       const entries = await this.#far.readMany(
         missing.map((index) => at[index]!),
@@ -115,29 +107,29 @@ export class TieredStore implements OpenStorage {
       );
       if (!serves) throw error;
     } finally {
-      for (const fill of fills) this.#fills.end(fill);
+      for (const fill of fills) this.#copies.end(fill);
     }
     return copies;
   }
 
   async write(at: EntryAddress, entry: NewEntry, options?: WriteOptions): Promise<boolean> {
     if (options?.skipFar === true) {
-      this.#fills.voidKey(at);
+      this.#copies.voidFills(at);
       return this.near.write(at, entry, options);
     }
-    this.#dropKey(at);
-    const fill = this.#beginFill(at);
+    this.#copies.dropKey(at);
+    const fill = this.#copies.begin(at);
     const sentAt = this.host.clock.monotonic();
     try {
       const written = await this.#far.write(at, entry, options);
       // Ends here, so that dropping what reads copied meanwhile does not void this write's own, newest copy.
-      this.#fills.end(fill);
-      this.#dropKey(at);
-      if (written && options?.skipNear !== true) this.#keep(fill, entry, sentAt);
+      this.#copies.end(fill);
+      this.#copies.dropKey(at);
+      if (written && options?.skipNear !== true) this.#copies.keep(fill, entry, sentAt);
       return written;
     } catch (error) {
-      this.#fills.end(fill);
-      this.#dropKey(at);
+      this.#copies.end(fill);
+      this.#copies.dropKey(at);
       throw error;
     }
   }
@@ -147,16 +139,16 @@ export class TieredStore implements OpenStorage {
     options?: WriteOptions,
   ): Promise<void> {
     if (options?.skipFar === true) {
-      for (const [at] of items) this.#fills.voidKey(at);
+      for (const [at] of items) this.#copies.voidFills(at);
       await this.near.writeMany(items, options);
       return;
     }
-    for (const [at] of items) this.#dropKey(at);
-    const fills = items.map(([at]) => this.#beginFill(at));
+    for (const [at] of items) this.#copies.dropKey(at);
+    const fills = items.map(([at]) => this.#copies.begin(at));
     const sentAt = this.host.clock.monotonic();
     const settle = (): void => {
-      for (const fill of fills) this.#fills.end(fill);
-      for (const [at] of items) this.#dropKey(at);
+      for (const fill of fills) this.#copies.end(fill);
+      for (const [at] of items) this.#copies.dropKey(at);
     };
     try {
       await this.#far.writeMany(items, options);
@@ -166,66 +158,67 @@ export class TieredStore implements OpenStorage {
     }
     settle();
     if (options?.skipNear !== true)
-      items.forEach(([, entry], index) => this.#keep(fills[index]!, entry, sentAt));
+      items.forEach(([, entry], index) => this.#copies.keep(fills[index]!, entry, sentAt));
   }
 
   remove(at: EntryAddress): Promise<boolean> {
     return this.#around(
-      () => this.#dropKey(at),
+      () => this.#copies.dropKey(at),
       () => this.#far.remove(at),
     );
   }
 
   removeMany(at: readonly EntryAddress[]): Promise<number> {
     return this.#around(
-      () => at.forEach((one) => this.#dropKey(one)),
+      () => at.forEach((one) => this.#copies.dropKey(one)),
       () => this.#far.removeMany(at),
     );
   }
 
   touch(at: EntryAddress, ttlMs: number): Promise<boolean> {
     return this.#around(
-      () => this.#dropKey(at),
+      () => this.#copies.dropKey(at),
       () => this.#far.touch(at, ttlMs),
     );
   }
 
   change(at: EntryAddress, change: EntryChange): Promise<ChangeResult> {
     return this.#around(
-      () => this.#dropKey(at),
+      () => this.#copies.dropKey(at),
       () => this.#far.change(at, change),
     );
   }
 
   increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
     return this.#around(
-      () => this.#dropKey(at),
+      () => this.#copies.dropKey(at),
       () => this.#far.increment(at, by, ttlMs),
     );
   }
 
   evictScope(scope: ScopePath): Promise<number> {
     return this.#around(
-      () => this.#dropScope(scope),
+      () => this.#copies.dropScope(scope),
       () => this.#far.evictScope(scope),
     );
   }
 
   evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
     return this.#around(
-      () => this.#dropTags(scope, tags),
+      () => this.#copies.dropTags(scope, tags),
       () => this.#far.evictTags(scope, tags),
     );
   }
 
   expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
-    const drop = (): void => (tags ? this.#dropTags(scope, tags) : this.#dropScope(scope));
+    const drop = (): void =>
+      tags ? this.#copies.dropTags(scope, tags) : this.#copies.dropScope(scope);
     return this.#around(drop, () => this.#far.expire(scope, tags));
   }
 
   clear(): Promise<void> {
     return this.#around(
-      () => this.#dropScope(GLOBAL_SCOPE),
+      () => this.#copies.dropScope(GLOBAL_SCOPE),
       () => this.#far.clear(),
     );
   }
@@ -246,7 +239,7 @@ export class TieredStore implements OpenStorage {
   /** By the far tier's knowledge of reads: near hits do not reach it. */
   removeIdle(scope: ScopePath, idleMs: number): Promise<number> {
     return this.#around(
-      () => this.#dropScope(scope),
+      () => this.#copies.dropScope(scope),
       () => this.#far.removeIdle(scope, idleMs),
     );
   }
@@ -259,7 +252,7 @@ export class TieredStore implements OpenStorage {
       ...Object.fromEntries(near),
       ...this.#far.figures?.(),
       ...this.#link?.figures(),
-      fillsUnderWay: this.#fills.size,
+      fillsUnderWay: this.#copies.underWay,
     };
   }
 
@@ -298,77 +291,39 @@ export class TieredStore implements OpenStorage {
     copy: StoredEntry | undefined,
     options: ReadOptions | undefined,
   ): Promise<StoredEntry | undefined> {
-    const fill = this.#beginFill(at);
+    const fill = this.#copies.begin(at);
     try {
       return this.#takeIn(fill, await this.#far.read(at, options), options);
     } catch (error) {
       if (this.#servesAway(fill, copy, error)) return copy;
       throw error;
     } finally {
-      this.#fills.end(fill);
+      this.#copies.end(fill);
     }
   }
 
   /** While the far tier is away, a near value is the best there is, for a while; unless it was changed here meanwhile. */
-  #servesAway(fill: Flight<void>, copy: StoredEntry | undefined, error: unknown): boolean {
+  #servesAway(fill: Fill, copy: StoredEntry | undefined, error: unknown): boolean {
     if (copy === undefined || fill.isFencedFor(copy.tags) || !isStorageFault(error)) return false;
     const vouchedUntil = this.#link?.vouchedUntil(copy.storedAt) ?? copy.storedAt;
     return this.host.clock.monotonic() - vouchedUntil < this.limits.awayMs;
   }
 
   #takeIn(
-    fill: Flight<void>,
+    fill: Fill,
     entry: StoredEntry | undefined,
     options: ReadOptions | undefined,
   ): StoredEntry | undefined {
     const admitted = entry && this.#admitted(fill.at, entry);
     if (options?.peek === true || options?.skipNear === true) return admitted;
-    if (admitted === undefined) void this.near.remove(fill.at);
-    else this.#fill(fill, admitted);
+    if (admitted === undefined) this.#copies.remove(fill.at);
+    else this.#copies.fill(fill, admitted);
     return admitted;
   }
 
   #admitted(at: EntryAddress, entry: StoredEntry): StoredEntry {
     const value = this.#admit(entry.value, at.key);
     return value === entry.value ? entry : { ...entry, value };
-  }
-
-  /** The near copy's life begins when the far tier was asked, so that it cannot end later than the far entry's. */
-  #keep(fill: Flight<void>, whole: NewEntry, sentAt: number): void {
-    const { remainingMs = whole.ttlMs, ...entry } = whole;
-    const ttlMs = remainingMs - (this.host.clock.monotonic() - sentAt);
-    if (ttlMs > 0 && !fill.isFencedFor(entry.tags)) this.#writeNear(fill.at, { ...entry, ttlMs });
-  }
-
-  #beginFill(at: EntryAddress): Flight<void> {
-    return this.#fills.start(at, '');
-  }
-
-  #fill(fill: Flight<void>, entry: StoredEntry): void {
-    if (fill.isFencedFor(entry.tags)) return;
-    const now = this.host.clock.monotonic();
-    const ttlMs = entry.freshUntil - now;
-    if (ttlMs <= 0) return;
-    const graceMs = entry.staleUntil === Infinity ? 0 : entry.staleUntil - entry.freshUntil;
-    const { value, sliding, tags, loadMs } = entry;
-    this.#writeNear(fill.at, {
-      value,
-      ttlMs,
-      graceMs,
-      sliding,
-      tags,
-      ...(loadMs !== undefined && { loadMs }),
-    });
-  }
-
-  /** Sliding entries stay out: a near hit would not renew the far entry's life. */
-  #writeNear(at: EntryAddress, entry: NewEntry): void {
-    if (entry.sliding) return;
-    const written = this.near.write(at, entry);
-    if (isPromise(written))
-      written.catch((error: unknown) =>
-        this.host.listener.onFault?.({ during: 'near', storage: this.near.type, error }),
-      );
   }
 
   async #around<T>(drop: () => void, act: () => Awaitable<T>): Promise<T> {
@@ -378,26 +333,5 @@ export class TieredStore implements OpenStorage {
     } finally {
       drop();
     }
-  }
-
-  #hear(change: Change): void {
-    if (change.kind === 'keys') change.at.forEach((at) => this.#dropKey(at));
-    else if (change.kind === 'tags') this.#dropTags(change.scope, change.tags);
-    else this.#dropScope(change.kind === 'scope' ? change.scope : GLOBAL_SCOPE);
-  }
-
-  #dropKey(at: EntryAddress): void {
-    this.#fills.voidKey(at);
-    void this.near.remove(at);
-  }
-
-  #dropScope(scope: ScopePath): void {
-    this.#fills.voidScope(scope);
-    void this.near.evictScope(scope);
-  }
-
-  #dropTags(scope: ScopePath, tags: readonly string[]): void {
-    this.#fills.suspectTags(scope, tags);
-    void this.near.evictTags(scope, tags);
   }
 }
