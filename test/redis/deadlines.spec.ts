@@ -31,15 +31,6 @@ afterEach(async () => {
   await server.stop();
 });
 
-/** Begins to count: how long it has been, and how much of that this process did not stand still itself. */
-function stopwatch(): () => { readonly tookMs: number; readonly waitedMs: number } {
-  const [since, stalled] = [performance.now(), stalls.soFarMs()];
-  return () => {
-    const tookMs = performance.now() - since;
-    return { tookMs, waitedMs: tookMs - (stalls.soFarMs() - stalled) };
-  };
-}
-
 /** Atomic operations have no degraded answer: they reject. */
 const settled = async (work: Promise<unknown>): Promise<void> =>
   void (await Promise.allSettled([work]));
@@ -66,7 +57,7 @@ async function times(): Promise<Map<string, number[]>> {
     const took: number[] = all.get(name) ?? [];
     all.set(name, took);
     for (let count = 0; performance.now() < endAt; count++) {
-      const taken = stopwatch();
+      const taken = stalls.stopwatch();
       await OPERATIONS[name]!(`${name} ${number} ${count}`);
       took.push(taken().waitedMs);
       await sleep(2);
@@ -90,7 +81,7 @@ test.each(Object.keys(OPERATIONS))(
   'P12 %s alone, the first to meet a server under SIGSTOP, waits for one deadline',
   async (name) => {
     server.pause();
-    const taken = stopwatch();
+    const taken = stalls.stopwatch();
     await OPERATIONS[name]!('first');
     const { tookMs, waitedMs } = taken();
     server.resume();
@@ -101,7 +92,7 @@ test.each(Object.keys(OPERATIONS))(
 
 test('P12 who joined a load that could not be stored any more does not wait for the server again', async () => {
   let joiner: Promise<unknown> | undefined;
-  const taken = stopwatch();
+  const taken = stalls.stopwatch();
   const first = cache.getOrSet(
     'k',
     async () => {
@@ -123,7 +114,7 @@ test('P12 who joined a load that could not be stored any more does not wait for 
 });
 
 test('P12 who joined a load that was outdated while it ran does not wait until its lease has been given back', async () => {
-  const taken = stopwatch();
+  const taken = stalls.stopwatch();
   const load = async (): Promise<unknown> => {
     await cache.evictScope(SCOPE.scope);
     server.pause();
@@ -206,7 +197,7 @@ describe('P12 an operation of several commands has one deadline for all of them'
       const [value, act] = ATOMIC[name]!;
       const stop = await keepWriting('k', value);
       proxy.delay(60);
-      const taken = stopwatch();
+      const taken = stalls.stopwatch();
       const [outcome] = await Promise.allSettled([act()]);
       const { tookMs, waitedMs } = taken();
       await stop();
@@ -219,7 +210,7 @@ describe('P12 an operation of several commands has one deadline for all of them'
 
   test('an update whose look was slow has the rest of the time for its write, whatever its function takes', async () => {
     proxy.delay(150);
-    const taken = stopwatch();
+    const taken = stalls.stopwatch();
     let ownMs = 0;
     const updating = cache.update(
       'k',
@@ -244,7 +235,7 @@ describe('P12 an operation of several commands has one deadline for all of them'
     const took = await Promise.all(
       Array.from({ length: 30 }, async (_, index) => {
         await sleep(index * 10);
-        const taken = stopwatch();
+        const taken = stalls.stopwatch();
         await settled(cache.increment('n', SCOPE));
         return taken().waitedMs;
       }),
@@ -257,7 +248,7 @@ describe('P12 an operation of several commands has one deadline for all of them'
     await other.evictTags('another', SCOPE);
     expect(await cache.get('tagged', SCOPE)).toBe(1);
     proxy.delay(180);
-    const taken = stopwatch();
+    const taken = stalls.stopwatch();
     expect(await cache.get('tagged', SCOPE)).toBeUndefined();
     const { tookMs, waitedMs } = taken();
     expect(tookMs).toBeGreaterThan(240);

@@ -5,15 +5,19 @@ import { redisStorage, type RedisStorageOptions } from '../../lib/redis.js';
 import { freePort, type ServerProcess } from '../support/servers/process.js';
 import { startProxy, type Proxy } from '../support/servers/proxy.js';
 import { cli, startRedis, until } from '../support/servers/redis.js';
+import { Stalls } from '../support/stalls.js';
 import { at, entry, scope, sleep, testHost } from './support.js';
 
 let server: ServerProcess;
+let stalls: Stalls;
 const opened: OpenStorage[] = [];
 
 beforeEach(async () => {
+  stalls = new Stalls();
   server = await startRedis();
 }, 60_000);
 afterEach(async () => {
+  stalls.stop();
   await Promise.all(opened.splice(0).map((one) => one.close()));
   await server.stop();
 });
@@ -28,9 +32,9 @@ function open(
 
 /** How long it took to fail. */
 async function failsWithin(work: () => unknown, ms: number): Promise<void> {
-  const start = performance.now();
+  const taken = stalls.stopwatch();
   await expect((async () => work())()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
-  expect(performance.now() - start).toBeLessThan(ms);
+  expect(taken().waitedMs).toBeLessThan(ms);
 }
 
 async function recovers(storage: OpenStorage): Promise<void> {
@@ -51,14 +55,14 @@ describe('faults (S7, P12)', () => {
     await storage.write(at('k'), entry('old'));
     await other.write(at('l'), entry('old'));
     server.pause();
-    const start = performance.now();
+    const taken = stalls.stopwatch();
     const works = Array.from({ length: 200 }, (_, index) =>
       Promise.resolve(storage.write(at('k'), entry(`late${index}`))).catch(
         (error: unknown) => (error as Error).name,
       ),
     );
     expect(new Set(await Promise.all(works))).toEqual(new Set(['StorageUnavailableError']));
-    expect(performance.now() - start).toBeLessThan(600);
+    expect(taken().waitedMs).toBeLessThan(600);
     await expect((async () => storage.evictScope(scope('global')))()).rejects.toThrow();
     server.resume();
     await recovers(storage);
@@ -137,7 +141,7 @@ describe('faults (S7, P12)', () => {
       for (let round = 0; round < 2; round++) await failsWithin(() => storage.read(at('k')), 250);
       const since = performance.now();
       await recovers(storage);
-      expect(performance.now() - since).toBeLessThan(500);
+      expect(performance.now() - since).toBeLessThan(2_000);
     } finally {
       await proxy.stop();
     }

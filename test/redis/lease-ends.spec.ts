@@ -36,6 +36,9 @@ afterEach(async () => {
   expect(waiting.every((count) => count === 0)).toBe(true);
 });
 
+/** Whoever is not told asks after half a second. */
+const TOLD_MS = 300;
+
 /** Waiters ask by themselves as late as they may. */
 function open(options: RedisStorageOptions, host: TestHost = testHost()): OpenStorage {
   const storage = redisStorage({ timeout: '2s', ...options }).open({
@@ -119,13 +122,15 @@ describe('P9 who waits for a load elsewhere', () => {
       const busy = await wait(follower);
       await leader.write(at('other', { org: 'o', user: 'u' }), entry(1));
       const delay = await delayAfter(() => (name === 'store' ? store() : end()), busy);
-      expect([name, delay < 100]).toEqual([name, true]);
+      expect([name, delay < TOLD_MS]).toEqual([name, true]);
       await store();
     }
     const released = await leader.leases!.acquire(at('r'), 60_000);
     const busy = await wait(follower, at('r'));
     if (released.kind !== 'leased') throw new Error('unreachable');
-    expect(await delayAfter(() => leader.leases!.release(released.lease), busy)).toBeLessThan(100);
+    expect(await delayAfter(() => leader.leases!.release(released.lease), busy)).toBeLessThan(
+      TOLD_MS,
+    );
   });
 
   test('whose eviction came first loads anew while the outdated load is still under way', async () => {
@@ -133,7 +138,9 @@ describe('P9 who waits for a load elsewhere', () => {
     await listens(follower, leader);
     const store = await lead(leader);
     const busy = await wait(follower);
-    expect(await delayAfter(() => leader.evictScope(scope({ org: 'o' })), busy)).toBeLessThan(100);
+    expect(await delayAfter(() => leader.evictScope(scope({ org: 'o' })), busy)).toBeLessThan(
+      TOLD_MS,
+    );
     expect((await follower.leases!.acquire(place, 60_000)).kind).toBe('leased');
     expect(await store()).toBe(false);
   });
@@ -147,7 +154,7 @@ describe('P9 who waits for a load elsewhere', () => {
     const store = await lead(leader);
     const lease = (await cli(server.port, 'keys', '*l:*')).trim();
     expect((await cli(server.port, 'get', lease)).endsWith(';')).toBe(true);
-    expect(await delayAfter(store, await wait(follower))).toBeLessThan(100);
+    expect(await delayAfter(store, await wait(follower))).toBeLessThan(TOLD_MS);
   });
 
   test('hears of an end that overtakes the answer', async () => {
@@ -163,7 +170,7 @@ describe('P9 who waits for a load elsewhere', () => {
     await sleep(20);
     const since = performance.now();
     await ends.ended(interest, 60_000, host.clock, () => 0.999).over;
-    expect(performance.now() - since).toBeLessThan(100);
+    expect(performance.now() - since).toBeLessThan(TOLD_MS);
     expect(ends.size).toBe(0);
     ends.close();
   });
@@ -174,7 +181,7 @@ describe('P9 who waits for a load elsewhere', () => {
     await leader.leases!.acquire(place, 120);
     const since = performance.now();
     await (await wait(follower)).changed(60_000);
-    expect(performance.now() - since).toBeLessThan(200);
+    expect(performance.now() - since).toBeLessThan(400);
     expect((await follower.leases!.acquire(place, 1)).kind).toBe('leased');
   });
 
@@ -224,7 +231,7 @@ describe('P9 who waits for a load elsewhere', () => {
     );
     // Three at once, then every 500 ms at the latest; polling every 10 to 50 ms, it was 100.
     expect(longest).toBeLessThan(15);
-    expect(at99).toBeLessThan(100);
+    expect(at99).toBeLessThan(TOLD_MS);
   }, 30_000);
 });
 
@@ -240,7 +247,7 @@ describe('P9 who waits is told', () => {
     await listens(follower, leader);
     expect(await cli(server.port, 'pubsub', 'channels')).toBe('app:{x}:nsc.leases');
     const store = await lead(leader);
-    expect(await delayAfter(store, await wait(follower))).toBeLessThan(100);
+    expect(await delayAfter(store, await wait(follower))).toBeLessThan(TOLD_MS);
     expect(client.status).toBe('ready');
     expect(client.mode).toBe('normal');
   });
@@ -293,7 +300,7 @@ describe('P9 who waits is told', () => {
       const [leader, follower] = [open({ sentinel }), open({ sentinel })];
       await listens(follower, leader, [group.ports[0]!]);
       const store = await lead(leader);
-      expect(await delayAfter(store, await wait(follower))).toBeLessThan(100);
+      expect(await delayAfter(store, await wait(follower))).toBeLessThan(TOLD_MS);
       await Promise.all(opened.map((storage) => storage.close()));
       expect(opened.map((storage) => storage.figures!().waitingForLeases)).toEqual([0, 0]);
       opened = [];
@@ -312,7 +319,7 @@ describe('P9 who waits is told', () => {
       () => cli(server.port, 'client', 'kill', 'type', 'pubsub'),
       busy,
     );
-    expect(delay).toBeLessThan(100);
+    expect(delay).toBeLessThan(TOLD_MS);
     await store();
     expect((await follower.leases!.acquire(place, 1)).kind).toBe('hit');
     expect(host.faults.map(({ error }) => String(error))).toEqual([
@@ -324,7 +331,7 @@ describe('P9 who waits is told', () => {
     );
     const again = at('again');
     const next = await lead(leader, again);
-    expect(await delayAfter(next, await wait(follower, again))).toBeLessThan(100);
+    expect(await delayAfter(next, await wait(follower, again))).toBeLessThan(TOLD_MS);
   });
 
   test('never, as a user without rights on channels: it asks from time to time, and says so once', async () => {
@@ -337,7 +344,7 @@ describe('P9 who waits is told', () => {
       const address = at(`k${round}`, { org: 'o' });
       const store = await lead(leader, address);
       const busy = await wait(follower, address);
-      expect(await delayAfter(store, busy)).toBeLessThan(150);
+      expect(await delayAfter(store, busy)).toBeLessThan(TOLD_MS);
       expect((await follower.leases!.acquire(address, 1)).kind).toBe('hit');
       await leader.evictScope(address.scope);
     }

@@ -111,7 +111,8 @@ describe('Sentinel', () => {
       await worksAgain(storage);
       const result = await probed.stop();
       expect(result.stale).toBe(0);
-      expect(result.worstMs).toBeLessThan(400);
+      // Three operations, of one deadline of 250 ms at most each, and what a busy machine adds.
+      expect(result.worstMs).toBeLessThan(600);
       const replica = new Redis(group.ports[1]!);
       expect(await replica.info('replication')).toContain('role:master');
       replica.disconnect();

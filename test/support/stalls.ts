@@ -13,6 +13,15 @@ export class Stalls {
     return this.#totalMs + this.#lateMs();
   }
 
+  /** Begins to count: how long it has been, and how much of that this process did not stand still itself. */
+  stopwatch(): () => { readonly tookMs: number; readonly waitedMs: number } {
+    const [since, stalled] = [performance.now(), this.soFarMs()];
+    return () => {
+      const tookMs = performance.now() - since;
+      return { tookMs, waitedMs: tookMs - (this.soFarMs() - stalled) };
+    };
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }
