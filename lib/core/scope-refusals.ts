@@ -20,6 +20,14 @@ export function checkedId(id: unknown, level: string): string {
     return id;
   }
   if ((typeof id === 'number' && Number.isFinite(id)) || typeof id === 'bigint') return String(id);
+  const { then } = (id ?? {}) as { readonly then?: unknown };
+  if (typeof then === 'function') {
+    // If it rejects, unheard, that must not end the process.
+    Reflect.apply(then, id, [undefined, () => undefined]);
+    throw new InvalidKeyError(
+      `The ${level} id came as a promise. It must be there at once: find it beforehand, in a guard for example, and let "resolve" return it.`,
+    );
+  }
   throw new InvalidKeyError(
     `The ${level} id must be a string, a finite number or a bigint; got ${describe(id)}. Convert it to a string.`,
   );

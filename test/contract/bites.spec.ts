@@ -7,6 +7,7 @@ import {
   type StorageDriver,
 } from 'nestjs-scoped-cache';
 import {
+  ContractViolation,
   evictionRuleContract,
   mapStorage,
   scopeResolverContract,
@@ -14,7 +15,6 @@ import {
   storageContract,
   type ContractRunner,
 } from 'nestjs-scoped-cache/testing';
-import { ContractViolation } from '../../lib/testing/assertions.js';
 
 /** Declares a suite with a runner of a few lines, runs it, and tells the titles of the tests that failed. */
 async function failing(declare: (runner: ContractRunner) => void): Promise<string[]> {

@@ -8,6 +8,7 @@ import type { HttpReply } from './http-reply.js';
 import type { MethodPlan, PlannedCacheable } from './method-plan.js';
 import type { MethodTools } from './method-tools.js';
 import { byAddress, entryOf, placeOf, type Place } from './place.js';
+import { atOnce, tagsAtOnce } from './own-answers.js';
 import { pack, unpack } from './packed-result.js';
 import { invoke, MethodFailure, NotShared, produce, type Produced } from './produce.js';
 import { isSharedScope, selectorOf } from './scopes-of-call.js';
@@ -129,8 +130,8 @@ export class CachedRead {
     if (!unless && typeof ttl !== 'function' && typeof tags !== 'function') return;
     const after = this.call.finished(result);
     if (unless && (await unless(after))) load.skipStore();
-    if (typeof ttl === 'function') load.setTtl(ttl(after));
-    if (typeof tags === 'function') load.addTags(...tags(after));
+    if (typeof ttl === 'function') load.setTtl(atOnce(ttl(after), 'ttl'));
+    if (typeof tags === 'function') load.addTags(...tagsAtOnce(tags(after)));
   }
 
   #answer(report: LoadReport<unknown>): unknown {
@@ -200,6 +201,10 @@ function failed(load: LoadContext, error: unknown): never {
 const RECOVERABLE = [
   'MISSING_SCOPE',
   'INVALID_KEY',
+  // What functions of the call answered: options that are wrong from the start stop the application.
+  'UNKNOWN_SCOPE',
+  'INVALID_DURATION',
+  'INVALID_OPTIONS',
   'SERIALIZATION',
   'STORAGE_UNAVAILABLE',
   'UNSUPPORTED',

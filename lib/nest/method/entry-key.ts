@@ -5,6 +5,7 @@ import type { CallContext, MethodCall } from './call-context.js';
 import type { HandlerInputs } from './nest-metadata.js';
 import type { MethodPlan, Planned, PlannedCacheable } from './method-plan.js';
 import type { CacheableOptions, KeyGenerator, OperationOptions } from './operation-options.js';
+import { atOnce } from './own-answers.js';
 
 /**
  * The key of the entry that decorators keep under `name`: for reading or evicting it by hand.
@@ -86,7 +87,8 @@ export function variantsTag(base: CacheKey): string {
   return `@key:${encodeKey(base)}`;
 }
 
-function partsOf(key: unknown, label: string): readonly unknown[] {
+function partsOf(answer: unknown, label: string): readonly unknown[] {
+  const key = atOnce(answer, 'key');
   if (key === undefined)
     throw new InvalidKeyError(
       `The key of ${label} came out undefined, so calls could not be told apart.`,

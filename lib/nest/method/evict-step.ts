@@ -4,6 +4,7 @@ import type { MethodCall } from './call-context.js';
 import { variantsTag } from './entry-key.js';
 import { nameTag, type MethodPlan, type PlannedEvict } from './method-plan.js';
 import type { MethodTools } from './method-tools.js';
+import { atOnce } from './own-answers.js';
 import { EarlyScope } from './scopes-of-call.js';
 
 /** Evicts for one call. A missing id or a fault is logged once, with what was left; the method's answer does not change. */
@@ -45,7 +46,7 @@ export class EvictStep {
       await cache.evictTags(names.map(nameTag), { scope });
     if (options.tags)
       await cache.evictTags(
-        typeof options.tags === 'function' ? options.tags(call) : options.tags,
+        typeof options.tags === 'function' ? atOnce(options.tags(call), 'tags') : options.tags,
         { scope },
       );
     const isByKey = options.allEntries !== true && (this.planned.hasOwnKey || !options.tags);

@@ -146,12 +146,21 @@ async function active<P extends Planned<OperationOptions>>(
 ): Promise<readonly P[]> {
   if (!hasConditions(planned)) return planned;
   const holding: P[] = [];
-  for (const one of planned) {
-    call.askedForResult = false;
-    const holds = (await one.options.condition?.(call)) ?? true;
-    if (holds || call.askedForResult) holding.push(one);
-  }
+  for (const one of planned) if (await mayHold(one, call)) holding.push(one);
   return holding;
+}
+
+async function mayHold({ options }: Planned<OperationOptions>, call: MethodCall): Promise<boolean> {
+  call.askedForResult = false;
+  try {
+    return (
+      options.condition === undefined || (await options.condition(call)) || call.askedForResult
+    );
+  } catch (error) {
+    // It looked into a result that is not there yet.
+    if (call.askedForResult) return true;
+    throw error;
+  }
 }
 
 function hasConditions(planned: readonly Planned<OperationOptions>[]): boolean {

@@ -4,6 +4,7 @@ import type { MethodCall } from './call-context.js';
 import { variantsTag } from './entry-key.js';
 import type { MethodPlan, PlannedStore } from './method-plan.js';
 import type { MethodTools } from './method-tools.js';
+import { atOnce, tagsAtOnce } from './own-answers.js';
 import { pack } from './packed-result.js';
 import type { PutFences } from './put-fences.js';
 import { EarlyScope } from './scopes-of-call.js';
@@ -48,9 +49,9 @@ export class PutStep {
     const scope = this.#scope.selector(after);
     const key = this.tools.keys.base(name, after, this.plan, this.planned);
     const settings: Record<string, unknown> = { ...fixed, scope };
-    if (typeof options.ttl === 'function') settings['ttl'] = options.ttl(after);
+    if (typeof options.ttl === 'function') settings['ttl'] = atOnce(options.ttl(after), 'ttl');
     if (typeof options.tags === 'function')
-      settings['tags'] = [...fixed.tags!, ...options.tags(after)];
+      settings['tags'] = [...fixed.tags!, ...tagsAtOnce(options.tags(after))];
     const fence = this.fences.of(cache);
     await cache.setFenced(key, pack(after.result, {}), settings as SetOptions, fence);
     if (this.tools.hasVariants(name)) await cache.evictTags(variantsTag(key), { scope });

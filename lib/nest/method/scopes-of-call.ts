@@ -1,20 +1,30 @@
-import { MissingScopeError } from '../../core/errors.js';
+import { CacheError, describe, MissingScopeError } from '../../core/errors.js';
 import type { ScopeTree } from '../../core/scope-tree.js';
 import type { ScopeContext, ScopeSelector } from '../../core/scope.js';
 import type { CallContext, MethodCall } from './call-context.js';
 import type { Planned } from './method-plan.js';
 import type { OperationOptions } from './operation-options.js';
+import { atOnce } from './own-answers.js';
 
 /** The levels that belong to one person. In all others several users meet. */
 const PERSONAL = ['user', 'session'];
 
-/** The scope of one call. */
+/**
+ * The scope of one call; global where the decorator names none.
+ * @throws MissingScopeError when it is a function that found none: that is not global by accident (P3)
+ */
 export function selectorOf(
-  { options }: Planned<OperationOptions>,
+  { options, cache }: Planned<OperationOptions>,
   call: MethodCall,
 ): ScopeSelector {
   const { scope } = options;
-  return (typeof scope === 'function' ? scope(call as CallContext) : scope) ?? 'global';
+  if (typeof scope !== 'function') return scope ?? 'global';
+  const selector: unknown = atOnce(scope(call as CallContext), 'scope');
+  if (selector !== undefined && selector !== null) return selector as ScopeSelector;
+  throw new MissingScopeError(
+    cache.scopes.names[0] ?? 'global',
+    `The function given as "scope" returned ${describe(selector)}. Return ids like { org: 'o1' }, a level name, or 'global' if everybody shares the entry.`,
+  );
 }
 
 /** Whether several users read this scope, so that what is marked `private` must not be stored in it. */
@@ -29,7 +39,7 @@ export function isSharedScope(scopes: ScopeTree, scope: ScopeSelector | undefine
 
 /**
  * Finds the scope before the method runs, which may log the user out, and again after it if there was none, since it may
- * just as well log the user in.
+ * just as well log the user in, or return what a function needs to tell. What is wrong with a scope stops no method.
  */
 export class EarlyScope {
   readonly #early: ScopeSelector | undefined;
@@ -45,7 +55,9 @@ export class EarlyScope {
       const selector = this.#resolve(call);
       if (!call.askedForResult) this.#early = selector;
     } catch (error) {
-      if (!(error instanceof MissingScopeError) || planned.options.onMissingScope === 'throw')
+      if (call.askedForResult) return;
+      const isStrict = planned.options.onMissingScope === 'throw';
+      if (!(error instanceof CacheError) || (isStrict && error instanceof MissingScopeError))
         throw error;
     }
   }
