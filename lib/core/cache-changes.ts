@@ -2,7 +2,13 @@ import { checkFunction } from './call-arguments.js';
 import type { ChangeOptions } from './cache-options.js';
 import type { CacheState } from './cache-state.js';
 import type { NewEntry, StoredEntry } from './entry.js';
-import { describe, EntryNotFoundError, InvalidOptionsError, typeInWords } from './errors.js';
+import {
+  describe,
+  EntryNotFoundError,
+  InvalidOptionsError,
+  StorageUnavailableError,
+  typeInWords,
+} from './errors.js';
 import { isPromise } from './guard.js';
 import type { KeepSettings } from './load-settings.js';
 import type { Loading } from './loading.js';
@@ -10,6 +16,9 @@ import type { StorageFaults } from './storage-faults.js';
 import type { Awaitable, ChangeResult, EntryAddress, OpenStorage } from './storage.js';
 import type { ValuePolicy } from './value/value-policy.js';
 import type { WriteFence } from './write-fences.js';
+
+/** How often a change is thought out when something else is faster each time. */
+const ATTEMPTS_MAX = 1_000;
 
 /** The atomic changes: what is there becomes something else, and nobody gets in between. They reject on storage faults. */
 export class CacheChanges {
@@ -94,7 +103,7 @@ export class CacheChanges {
       throw new InvalidOptionsError(
         `${during}: ttl 0 would keep nothing; use delete, or give a ttl above 0.`,
       );
-    const attempt = new ChangeAttempt(this.loading, at);
+    const attempt = new ChangeAttempt(during, this.loading, at);
     const own = new OwnErrors();
     const change = (current: StoredEntry | undefined): Awaitable<ChangeResult> => {
       if (current === undefined && options?.mustExist === true) throw notFound(during, at);
@@ -136,15 +145,19 @@ export class CacheChanges {
  */
 class ChangeAttempt {
   #fence: WriteFence;
+  #count = 0;
 
   constructor(
+    readonly during: string,
     readonly loading: Loading,
     readonly at: EntryAddress,
   ) {
     this.#fence = loading.fences.open(true);
   }
 
+  /** @throws StorageUnavailableError after too many: on a storage in this process they would never let anything else run */
   begin(): void {
+    if (++this.#count > ATTEMPTS_MAX) throw overtakenEachTime(this.during, this.at);
     this.end();
     this.#fence = this.loading.fences.open(true);
   }
@@ -196,13 +209,19 @@ function notFound(during: string, at: EntryAddress): EntryNotFoundError {
   );
 }
 
+function overtakenEachTime(during: string, at: EntryAddress): StorageUnavailableError {
+  return new StorageUnavailableError(
+    `${during}: ${at.key} in scope ${at.scope} was written or evicted during each of ${ATTEMPTS_MAX} attempts, so nothing was stored. The function of update must not change its own entry; if it does not, spread the writes over several keys.`,
+  );
+}
+
 function whenNext(value: unknown, then: (value: unknown) => ChangeResult): Awaitable<ChangeResult> {
   return isPromise(value as Awaitable<unknown>)
     ? (value as Promise<unknown>).then(then)
     : then(value);
 }
 
-/** Sliding and tags carry over from the current entry unless the call names its own. */
+/** Grace, sliding and tags carry over from the current entry unless the call names its own. */
 function entryOf(
   value: unknown,
   keep: KeepSettings,
@@ -212,10 +231,16 @@ function entryOf(
   return {
     value,
     ttlMs: keep.ttlMs,
-    graceMs: keep.graceMs,
+    graceMs: options?.grace === undefined ? graceAfter(current, keep) : keep.graceMs,
     sliding: options?.sliding ?? current?.sliding ?? keep.sliding,
     tags: options?.tags ? keep.tags : (current?.tags ?? keep.tags),
   };
+}
+
+function graceAfter(current: StoredEntry | undefined, keep: KeepSettings): number {
+  // What never expires has no grace of its own.
+  if (current === undefined || current.freshUntil === Infinity) return keep.graceMs;
+  return Math.round(current.staleUntil - current.freshUntil);
 }
 
 function isPlainObject(value: unknown): value is object {

@@ -144,6 +144,8 @@ export type ManyLoader<K, T> = (
 export interface ChangeOptions extends ScopeOption, TypeOption {
   /** Life from now on. Default: the cache's `ttl`, anew. */
   readonly ttl?: Duration;
+  /** See {@link SetOptions}; the default of these three: as the current entry has it. */
+  readonly grace?: Duration;
   readonly tags?: readonly string[];
   readonly sliding?: boolean;
   /** Throws EntryNotFoundError, and creates nothing, when there is no live entry. Default `false`. */

@@ -1,6 +1,6 @@
 import { CacheBulk } from './cache-bulk.js';
 import { CacheChanges } from './cache-changes.js';
-import { checkFunction, checkKeys, checkOptions } from './call-arguments.js';
+import { checkedPairs, checkFunction, checkKeys, checkOptions } from './call-arguments.js';
 import type { CacheKey } from './cache-key.js';
 import { encodeKey } from './cache-key.js';
 import { CacheListing } from './cache-listing.js';
@@ -26,7 +26,7 @@ import { CacheState } from './cache-state.js';
 import { CacheWriter } from './cache-writer.js';
 import { toMs, type Duration } from './duration.js';
 import type { StoredEntry } from './entry.js';
-import { InvalidOptionsError, typeInWords, UnsupportedError } from './errors.js';
+import { InvalidOptionsError, UnsupportedError } from './errors.js';
 import type { NewEntry } from './entry.js';
 import { jittered, keepSettings, loadSettings, type KeepSettings } from './load-settings.js';
 import { Loading } from './loading.js';
@@ -301,14 +301,7 @@ export class Cache {
     options?: SetOptions,
   ): Promise<void> {
     if (options !== undefined) checkOptions(options);
-    if (typeof values !== 'object' || values === null)
-      throw new InvalidOptionsError(
-        `setMany: expected pairs of key and value, or an object, got ${typeInWords(values)}.`,
-      );
-    const pairs =
-      Symbol.iterator in values
-        ? [...(values as Iterable<readonly [CacheKey, T]>)]
-        : Object.entries(values);
+    const pairs = checkedPairs(values);
     const keep = keepSettings(this.#options.defaults, options);
     const items = pairs.map(([key, value]) => {
       const at = this.#addressOf(key, options);

@@ -1,4 +1,5 @@
-import { describe, InvalidKeyError, InvalidOptionsError } from './errors.js';
+import type { CacheKey } from './cache-key.js';
+import { describe, InvalidKeyError, InvalidOptionsError, typeInWords } from './errors.js';
 
 /** The names of all options that any call takes. */
 const KNOWN: ReadonlySet<string> = new Set([
@@ -52,4 +53,22 @@ export function checkFunction(given: unknown, what: string): void {
 export function checkKeys(given: unknown): void {
   if (!Array.isArray(given))
     throw new InvalidKeyError(`keys: expected a list of keys, got ${describe(given)}.`);
+}
+
+/** What `setMany` stores. A pair of more or fewer than two would lose a TTL that was meant, or store `undefined`. */
+export function checkedPairs<T>(
+  given: Iterable<readonly [CacheKey, T]> | Readonly<Record<string, T>>,
+): readonly (readonly [CacheKey, T])[] {
+  if (typeof given !== 'object' || given === null) throw noPairs(given);
+  if (!(Symbol.iterator in given)) return Object.entries(given);
+  const pairs = [...(given as Iterable<readonly [CacheKey, T]>)];
+  for (const pair of pairs as unknown[])
+    if (!Array.isArray(pair) || pair.length !== 2) throw noPairs(pair);
+  return pairs;
+}
+
+function noPairs(given: unknown): InvalidOptionsError {
+  return new InvalidOptionsError(
+    `setMany: expected pairs [key, value], or an object, got ${typeInWords(given)}. Options such as ttl are the second argument, for all of them.`,
+  );
 }

@@ -8,6 +8,8 @@ import type { PhysicalKeys } from './physical-keys.js';
 export interface Loaded {
   readonly entry: StoredEntry;
   readonly address: EntryAddress;
+  /** The value in bytes. */
+  readonly payload: Uint8Array;
   /** What it is valid under. Whatever is made from it must be stored under the same: an eviction meanwhile takes both. */
   readonly epochs: EpochTokens;
 }
@@ -37,9 +39,8 @@ export class EpochEntries {
     const epochs = await this.epochs.current(scope, envelope.tags, undefined);
     if (!isRecorded(epochs, envelope)) return undefined;
     const entry = this.#entryOf(envelope);
-    return isUsable(entry, this.host.clock.monotonic())
-      ? { entry, address: { scope, key: envelope.key }, epochs }
-      : undefined;
+    if (!isUsable(entry, this.host.clock.monotonic())) return undefined;
+    return { entry, address: { scope, key: envelope.key }, payload: envelope.payload, epochs };
   }
 
   /** @param payload the value in bytes */
@@ -70,10 +71,9 @@ export class EpochEntries {
   }
 
   /** The same value with another life. */
-  async renew(at: EntryAddress, { entry, epochs }: Loaded, ttlMs: number): Promise<void> {
+  async renew(at: EntryAddress, { entry, payload, epochs }: Loaded, ttlMs: number): Promise<void> {
     const { value, sliding, tags } = entry;
     const graceMs = entry.staleUntil - entry.freshUntil || 0;
-    const payload = this.host.serializer.serialize(value);
     await this.write(at, { value, ttlMs, graceMs, sliding, tags }, payload, epochs);
   }
 

@@ -1,10 +1,11 @@
 import { isFresh, type NewEntry, type StoredEntry } from '../entry.js';
-import { InvalidOptionsError, typeInWords, UnsupportedError } from '../errors.js';
+import { InvalidOptionsError, UnsupportedError } from '../errors.js';
 import { KeyLocks } from '../key-locks.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../scope.js';
 import { EpochLeases, type EpochLease } from './epoch-leases.js';
+import { EpochChanges } from './epoch-changes.js';
 import { EpochEntries } from './epoch-entries.js';
-import { Epochs, type EpochTokens } from './epochs.js';
+import { Epochs } from './epochs.js';
 import { PhysicalKeys } from './physical-keys.js';
 import type {
   BasicStorage,
@@ -39,6 +40,7 @@ export class EpochStorage implements OpenStorage {
   readonly #epochs: Epochs;
   readonly #entries: EpochEntries;
   readonly #leased: EpochLeases;
+  readonly #changes: EpochChanges;
 
   constructor(
     readonly inner: BasicStorage,
@@ -53,6 +55,9 @@ export class EpochStorage implements OpenStorage {
     this.#epochs = new Epochs(inner, host, this.#keys, this.#locks);
     this.#entries = new EpochEntries(inner, host, this.#keys, this.#epochs);
     this.#leased = new EpochLeases(this.#keys);
+    this.#changes = new EpochChanges(host, this.#epochs, this.#entries, this.#leased, (at, work) =>
+      this.#exclusively(at, work),
+    );
     this.leases = {
       acquire: (at, _leaseMs, refresh) => this.#acquire(at, refresh === true),
       store: (lease, entry) => this.#storeLeased(lease as EpochLease, entry),
@@ -120,36 +125,11 @@ export class EpochStorage implements OpenStorage {
   }
 
   change(at: EntryAddress, change: Change): Promise<ChangeResult> {
-    return this.#exclusively(at, async () => {
-      for (;;) {
-        const found = await this.#entries.of(at);
-        const live = found && this.#fresh(found.entry) ? found : undefined;
-        const epochs = live?.epochs ?? (await this.#epochs.current(at.scope, [], 'create'));
-        const result = await change(live?.entry);
-        if (!('write' in result) || (await this.#replace(at, result, live?.entry, epochs)))
-          return result;
-      }
-    });
+    return this.#changes.change(at, change);
   }
 
-  async increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
-    const result = await this.change(at, (current) => {
-      const value: unknown = current ? current.value : 0;
-      if (typeof value !== 'number' || !Number.isFinite(value))
-        throw new InvalidOptionsError(
-          `increment: ${at.key} in scope ${at.scope} holds ${typeInWords(value)}, which cannot be counted with: only finite numbers can.`,
-        );
-      const { sliding, tags } = current ?? { sliding: false, tags: [] };
-      const write = {
-        value: value + by,
-        ttlMs: current?.ttlMs ?? ttlMs,
-        graceMs: 0,
-        sliding,
-        tags,
-      };
-      return current ? { write, ttl: 'remaining' } : { write };
-    });
-    return (result as { write: NewEntry }).write.value as number;
+  increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
+    return this.#changes.increment(at, by, ttlMs);
   }
 
   async evictScope(scope: ScopePath): Promise<number> {
@@ -260,28 +240,6 @@ export class EpochStorage implements OpenStorage {
   #giveBack(lease: EpochLease): void {
     lease.isVoid = true;
     this.#leased.end(lease);
-  }
-
-  /**
-   * `epochs` as they were before the new value was thought out, tags that are new to the entry excepted.
-   * `false`: it was overtaken, and must be thought out anew.
-   */
-  async #replace(
-    at: EntryAddress,
-    { write, ttl, stillValid }: Extract<ChangeResult, { write: NewEntry }>,
-    replaced: StoredEntry | undefined,
-    epochs: EpochTokens,
-  ): Promise<boolean> {
-    this.#leased.voidKey(at);
-    const payload = this.host.serializer.serialize(write.value);
-    const life =
-      ttl === 'remaining' && replaced
-        ? { ...write, ttlMs: Math.max(1, replaced.freshUntil - this.host.clock.monotonic()) }
-        : write;
-    const current = await this.#epochs.current(at.scope, write.tags, 'create');
-    if (stillValid?.() === false) return false;
-    await this.#entries.write(at, life, payload, { ...current, ...epochs });
-    return true;
   }
 
   async #countIfPossible(

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { StorageUnavailableError } from '../errors.js';
+import { isPromise } from '../guard.js';
 import type { Awaitable, Change, ChangeResult } from '../storage.js';
 import { PausableDeadline } from './deadline.js';
 
@@ -35,18 +36,29 @@ export class TimedChange {
     }
   }
 
-  readonly #ask: Change = async (current) => {
+  /** Answers at once where the caller's own code does: a storage may then go on without a pause in between. */
+  readonly #ask: Change = (current) => {
     this.#throwIfOver();
+    try {
+      const result = this.change(current);
+      return isPromise(result) ? this.#waitFor(result) : result;
+    } catch (error) {
+      this.ownError = { error };
+      throw error;
+    }
+  };
+
+  async #waitFor(result: Promise<ChangeResult>): Promise<ChangeResult> {
     this.#deadline.pause();
     try {
-      return await this.change(current);
+      return await result;
     } catch (error) {
       this.ownError = { error };
       throw error;
     } finally {
       if (!this.#isOver) this.#deadline.resume();
     }
-  };
+  }
 
   /** Who asked has been told that it failed, and may have deleted the entry since. */
   #throwIfOver(): void {

@@ -46,6 +46,36 @@ export function atomicClauses(clause: StorageClause, inFleet: boolean): void {
   });
 
   clause(
+    'S3 P12',
+    'the function of an update may take its time and read the entry',
+    async (bench) => {
+      const cache = bench.open();
+      await cache.set('u', 1);
+      const updated = await cache.update<number>('u', async (current = 0) => {
+        for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+        return current + ((await cache.get<number>('u')) ?? 0);
+      });
+      assertEqual(updated, 2, 'the value');
+    },
+  );
+
+  clause('S3 P9', 'an update whose function writes the entry itself is given up', async (bench) => {
+    const cache = bench.open();
+    let calls = 0;
+    await assertRejects(
+      () =>
+        cache.update('u', async () => {
+          await cache.set('u', ++calls);
+          return 'never';
+        }),
+      'update',
+      'STORAGE_UNAVAILABLE',
+    );
+    await cache.set('other', 1);
+    assertEqual(await cache.get('other'), 1, 'another entry');
+  });
+
+  clause(
     'S1 S3',
     'a merge onto an expired entry starts afresh; one with mustExist refuses',
     async (bench) => {
@@ -86,4 +116,23 @@ export function atomicClauses(clause: StorageClause, inFleet: boolean): void {
       assertEqual(await cache.get('u'), 1, 'the value');
     },
   );
+
+  clause('S3', 'merge and update keep grace, sliding and tags', async (bench) => {
+    const cache = bench.open();
+    for (const key of ['m', 'u', 'n'])
+      await cache.set(key, key === 'n' ? 1 : { a: 1 }, {
+        ttl: bench.life,
+        grace: '1h',
+        tags: ['t'],
+      });
+    await cache.merge('m', { b: 2 }, { ttl: bench.life });
+    await cache.update('u', () => ({ c: 3 }), { ttl: bench.life });
+    await cache.increment('n');
+    await bench.outlive();
+    const stale = await cache.getMany(['m', 'u', 'n'], { allowStale: true });
+    assertEqual(stale, [{ a: 1, b: 2 }, { c: 3 }, 2], 'the stale values');
+    await cache.evictTags('t');
+    const left = await cache.getMany(['m', 'u', 'n'], { allowStale: true });
+    assertEqual(left, [undefined, undefined, undefined], 'what evicting their tag leaves');
+  });
 }

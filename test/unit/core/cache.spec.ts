@@ -589,6 +589,22 @@ describe.each(STORAGES)('Cache on %s', (name, makeStorage) => {
       expect(await cache.getMany(['a', 'b'])).toEqual(['old', undefined]);
     });
 
+    it.each([
+      ['a list of keys', ['ab', 'cd']],
+      ['a pair without a value', [['k', 1], ['l']]],
+      ['a pair with a TTL of its own', [['k', 1, 60]]],
+      ['objects, as other caches take them', [{ key: 'k', value: 1 }]],
+      ['numbers', [1]],
+      ['null', [null]],
+      ['a text', 'ab'],
+    ])('setMany refuses %s, and stores nothing', async (_what, given) => {
+      const { cache } = setUp();
+      await expect(cache.setMany(given as never)).rejects.toMatchObject({
+        code: 'INVALID_OPTIONS',
+      });
+      expect(await cache.size()).toBe(0);
+    });
+
     it('setMany with ttl 0 removes', async () => {
       const { cache } = setUp();
       await cache.setMany({ a: 1, b: 2 });
