@@ -10,7 +10,7 @@ import {
   typeInWords,
 } from './errors.js';
 import { isPromise } from './guard.js';
-import type { KeepSettings } from './load-settings.js';
+import { flag, type KeepSettings } from './load-settings.js';
 import type { Loading } from './loading.js';
 import type { StorageFaults } from './storage-faults.js';
 import type { Awaitable, ChangeResult, EntryAddress, OpenStorage } from './storage.js';
@@ -103,10 +103,11 @@ export class CacheChanges {
       throw new InvalidOptionsError(
         `${during}: ttl 0 would keep nothing; use delete, or give a ttl above 0.`,
       );
+    const mustExist = flag(options?.mustExist, 'mustExist') ?? false;
     const attempt = new ChangeAttempt(during, this.loading, at);
     const own = new OwnErrors();
     const change = (current: StoredEntry | undefined): Awaitable<ChangeResult> => {
-      if (current === undefined && options?.mustExist === true) throw notFound(during, at);
+      if (current === undefined && mustExist) throw notFound(during, at);
       attempt.begin();
       return whenNext(next(current?.value), (value) =>
         attempt.toWrite(

@@ -3,6 +3,7 @@ import type { ListedValue, ListingOptions } from './cache-options.js';
 import type { Clock } from './clock.js';
 import { globMatcher } from './glob.js';
 import type { StoredEntry } from './entry.js';
+import { flag } from './load-settings.js';
 import type { StorageFaults } from './storage-faults.js';
 import type { ListedEntry, ListOptions, OpenStorage } from './storage.js';
 import type { ScopeIds, ScopePath } from './scope.js';
@@ -18,7 +19,7 @@ export class CacheListing {
 
   async *keys(scope: ScopePath, options: ListingOptions | undefined): AsyncGenerator<CacheKey> {
     const matches = keyMatcher(options?.match);
-    const deep = options?.deep ?? false;
+    const deep = flag(options?.deep, 'deep') ?? false;
     for await (const { address } of this.#list(scope, { deep, keysOnly: true })) {
       const key = decodeKey(address.key);
       if (matches(key)) yield key;
@@ -30,7 +31,7 @@ export class CacheListing {
     options: ListingOptions | undefined,
   ): AsyncGenerator<ListedValue> {
     const matches = keyMatcher(options?.match);
-    const deep = options?.deep ?? false;
+    const deep = flag(options?.deep, 'deep') ?? false;
     for await (const { address, entry } of this.#list(scope, { deep })) {
       const key = decodeKey(address.key);
       if (!matches(key)) continue;

@@ -1,6 +1,12 @@
 import { CacheBulk } from './cache-bulk.js';
 import { CacheChanges } from './cache-changes.js';
-import { checkedPairs, checkFunction, checkKeys, checkOptions } from './call-arguments.js';
+import {
+  checkedPairs,
+  checkFunction,
+  checkIds,
+  checkKeys,
+  checkOptions,
+} from './call-arguments.js';
 import type { CacheKey } from './cache-key.js';
 import { encodeKey } from './cache-key.js';
 import { CacheListing } from './cache-listing.js';
@@ -443,9 +449,12 @@ export class Cache {
     };
   }
 
-  /** This cache seen from one scope: the same methods without `scope`. Level names are resolved anew by each call. */
+  /**
+   * This cache seen from one scope: the same methods without `scope`. Level names are resolved anew by each call.
+   * @throws InvalidOptionsError without a scope: an id that was not found must not lead to everybody's entries
+   */
   in(scope: ScopeSelector): ScopedCache {
-    return new ScopedCache(this, this.#ownSelector(scope));
+    return new ScopedCache(this, this.#ownSelector(named(scope, 'in')));
   }
 
   /** A scope as a Map with asynchronous methods. */
@@ -455,6 +464,7 @@ export class Cache {
 
   /** Runs `work` with these ids answering for level names, for jobs, queues and scripts. Follows every await inside. */
   runInScope<T>(ids: ScopeIds, work: () => T): T {
+    checkIds(ids);
     this.#pathOf(ids);
     checkFunction(work, 'runInScope');
     return this.#context ? this.#context.run({ ...ids }, work) : work();

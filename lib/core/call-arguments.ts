@@ -49,6 +49,14 @@ export function checkFunction(given: unknown, what: string): void {
     throw new InvalidOptionsError(`${what}: expected a function, got ${describe(given)}.`);
 }
 
+/** The ids of `runInScope`: none at all would leave the work with those of the request, if there is one. */
+export function checkIds(given: unknown): void {
+  if (typeof given !== 'object' || given === null)
+    throw new InvalidOptionsError(
+      `runInScope: expected ids by level such as { org: 'o1' }, got ${describe(given)}.`,
+    );
+}
+
 /** The keys of a bulk call. */
 export function checkKeys(given: unknown): void {
   if (!Array.isArray(given))
@@ -60,11 +68,20 @@ export function checkedPairs<T>(
   given: Iterable<readonly [CacheKey, T]> | Readonly<Record<string, T>>,
 ): readonly (readonly [CacheKey, T])[] {
   if (typeof given !== 'object' || given === null) throw noPairs(given);
-  if (!(Symbol.iterator in given)) return Object.entries(given);
+  if (!(Symbol.iterator in given)) {
+    if (!isPlainObject(given)) throw noPairs(given);
+    return Object.entries(given);
+  }
   const pairs = [...(given as Iterable<readonly [CacheKey, T]>)];
   for (const pair of pairs as unknown[])
     if (!Array.isArray(pair) || pair.length !== 2) throw noPairs(pair);
   return pairs;
+}
+
+/** Of a promise or a date, nothing would be stored. Objects of another realm have a prototype that is none of ours. */
+function isPlainObject(given: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(given);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function noPairs(given: unknown): InvalidOptionsError {

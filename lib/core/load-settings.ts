@@ -80,7 +80,7 @@ function withKeeping(base: LoadSettings, options: SetOptions): LoadSettings {
   return {
     ttlMs: options.ttl === undefined ? base.ttlMs : toMs(options.ttl, 'ttl'),
     graceMs: options.grace === undefined ? base.graceMs : toMs(options.grace, 'grace'),
-    sliding: options.sliding ?? base.sliding,
+    sliding: flag(options.sliding, 'sliding') ?? base.sliding,
     tags: options.tags === undefined ? base.tags : checkedTags(options.tags),
     jitter: fraction(options.jitter, 'jitter') ?? base.jitter,
     tiers: tiersOf(options),
@@ -155,7 +155,16 @@ function withLoading(base: LoadSettings, loading: LoadingOptions): LoadSettings 
 function tiersOf(options: TierOptions): WriteOptions | undefined {
   return options.skipNear === undefined && options.skipFar === undefined
     ? undefined
-    : { skipNear: options.skipNear ?? false, skipFar: options.skipFar ?? false };
+    : {
+        skipNear: flag(options.skipNear, 'skipNear') ?? false,
+        skipFar: flag(options.skipFar, 'skipFar') ?? false,
+      };
+}
+
+/** @throws InvalidOptionsError for what is no boolean: `'no'` would count as yes, or `'yes'` as no */
+export function flag(value: boolean | undefined, name: string): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw new InvalidOptionsError(`${name}: expected true or false, got ${describe(value)}.`);
 }
 
 function positive(duration: LoadingOptions['lease'], name: string): number | undefined {
@@ -168,7 +177,8 @@ function positive(duration: LoadingOptions['lease'], name: string): number | und
   return ms;
 }
 
-function fraction(value: number | undefined, name: string): number | undefined {
+/** @throws InvalidOptionsError for what is no number from 0 to 1 */
+export function fraction(value: number | undefined, name: string): number | undefined {
   if (value === undefined || (typeof value === 'number' && value >= 0 && value <= 1)) return value;
   throw new InvalidOptionsError(`${name}: expected a number from 0 to 1, got ${describe(value)}.`);
 }

@@ -1,5 +1,6 @@
 /* oxlint-disable typescript/no-explicit-any -- what the types would refuse */
 import { Injectable } from '@nestjs/common';
+import { jest } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import {
   Cacheable,
@@ -7,6 +8,7 @@ import {
   CacheEvict,
   CacheModule,
   CachePut,
+  Caching,
   CacheService,
   InjectCache,
   memoryStorage,
@@ -136,6 +138,27 @@ describe('mistakes in decorators', () => {
       /@CacheConfig belongs on a class/,
     ],
     [
+      'a fraction over 1, also where no look-up would find it out',
+      () => CachePut({ jitter: 5 }),
+      /@CachePut: jitter: expected a number from 0 to 1, got 5/,
+    ],
+    [
+      'more tags than an entry can have',
+      () => CachePut({ tags: Array.from({ length: 61 }, (_, at) => `t${at}`) }),
+      /@CachePut: tags: expected a list of at most 60 strings/,
+    ],
+    ['Caching without options', () => Caching(undefined as any), /@Caching: expected an object/],
+    [
+      'one operation where Caching has lists',
+      () => Caching({ cacheable: {} as any }),
+      /@Caching: cacheable: expected a list of options, got an object/,
+    ],
+    [
+      'a misspelt list',
+      () => Caching({ evicts: [{}] } as any),
+      /@Caching: unknown option "evicts"\. Known: cacheable, put, evict/,
+    ],
+    [
       'CacheConfig without options',
       () => CacheConfig(User as any),
       /@CacheConfig: expected an object/,
@@ -164,11 +187,6 @@ describe('mistakes in decorators', () => {
     ['ids of such a level', CacheEvict({ name: 'n', scope: { usr: 1 } }), /"usr".*has global/],
     ['ids without those above', Cacheable({ scope: { user: 1 } }), /Missing the org id/],
     ['a cache that nobody made', Cacheable({ cache: 'x' }), /no cache named "x".*forFeature/],
-    [
-      'a fraction over 1',
-      Cacheable({ refreshAhead: 5 }),
-      /refreshAhead: expected a number from 0 to 1/,
-    ],
     ['no time at all', Cacheable({ hardTimeout: 0 }), /hardTimeout: expected a duration above 0/],
   ])('%s stops the application', (_, decorator, message) =>
     expect(start([CacheModule.forRoot()], [decorated(decorator)])).rejects.toThrow(message),
@@ -176,6 +194,49 @@ describe('mistakes in decorators', () => {
 });
 
 describe('mistakes in calls', () => {
+  it('P3 a view of a scope that was not found is refused, rather than one of everything', async () => {
+    const cache = createTestCache();
+    expect(() => cache.in(undefined as any)).toThrow(/in: expected a scope, got undefined/);
+    expect(() => cache.asMap(null as any)).toThrow(/scope: expected "global".*got null/);
+  });
+
+  it.each([undefined, null, 'user', 'global'])(
+    'P1 %p as the ids of a job does not leave the job with those of the request',
+    (ids) => {
+      const context = { idOf: () => 'of the request', lookedAt: () => '', run: jest.fn() };
+      const cache = createTestCache({}, { context: context as never });
+      expect(() => cache.runInScope(ids as any, () => 1)).toThrow(
+        /runInScope: expected ids by level such as \{ org: 'o1' \}, got/,
+      );
+      expect(context.run).not.toHaveBeenCalled();
+    },
+  );
+
+  it.each<[string, any, RegExp]>([
+    ['a promise of values', Promise.resolve({ k: 1 }), /got an instance of Promise/],
+    ['a date', new Date(), /got an instance of Date/],
+  ])('setMany: %s is refused, and nothing is stored', async (_, values, message) => {
+    const cache = createTestCache();
+    await expect(cache.setMany(values)).rejects.toThrow(message);
+    await expect(cache.setMany(values)).rejects.toMatchObject({ code: 'INVALID_OPTIONS' });
+    expect(await cache.size()).toBe(0);
+  });
+
+  it('a flag that is no boolean is refused: words would count as their opposite', async () => {
+    const cache = createTestCache();
+    for (const call of [
+      () => cache.set('k', 1, { sliding: 'no' } as any),
+      () => cache.set('k', 1, { skipNear: 0 } as any),
+      () => cache.merge('k', { a: 1 }, { mustExist: 'yes' } as any),
+      () => cache.update('k', () => 1, { mustExist: 1 } as any),
+      async () => {
+        for await (const _ of cache.keys({ deep: 'no' } as any)) break;
+      },
+    ])
+      await expect(call()).rejects.toThrow(/(sliding|skipNear|mustExist|deep): expected true or f/);
+    expect(await cache.size()).toBe(0);
+  });
+
   it('a TTL where options belong is refused, rather than stored with the default TTL', async () => {
     const cache = createTestCache();
     for (const call of [

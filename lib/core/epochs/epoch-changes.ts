@@ -1,5 +1,5 @@
 import { isFresh, type NewEntry } from '../entry.js';
-import { InvalidOptionsError, typeInWords } from '../errors.js';
+import { counted } from '../counting.js';
 import { isPromise } from '../guard.js';
 import type { Change, ChangeResult, EntryAddress, StorageHost } from '../storage.js';
 import type { EpochEntries, Loaded } from './epoch-entries.js';
@@ -43,12 +43,7 @@ export class EpochChanges {
 
   async increment(at: EntryAddress, by: number, ttlMs: number): Promise<number> {
     const result = await this.change(at, (current) => {
-      const value: unknown = current ? current.value : 0;
-      if (typeof value !== 'number' || !Number.isFinite(value))
-        throw new InvalidOptionsError(
-          `increment: ${at.key} in scope ${at.scope} holds ${typeInWords(value)}, which cannot be counted with: only finite numbers can.`,
-        );
-      const sum = value + by;
+      const sum = counted(at, current ? current.value : 0, by);
       if (!current) return { write: { value: sum, ttlMs, graceMs: 0, sliding: false, tags: [] } };
       const { sliding, tags } = current;
       const graceMs = current.staleUntil - current.freshUntil || 0;

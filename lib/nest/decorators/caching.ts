@@ -1,3 +1,5 @@
+import { describe, InvalidOptionsError } from '../../core/errors.js';
+import { checkKnown } from '../../core/known-options.js';
 import { operationsDecorator } from '../method/cached-method.js';
 import { checkedCacheable, checkedEvict, checkedPut } from '../method/checked-options.js';
 import type {
@@ -16,9 +18,17 @@ export interface CachingOptions {
 /**
  * Several operations on one method; repeating the single decorators does the same. Whatever the order here: evictions
  * with `beforeInvocation`, look-ups, the method, puts, the other evictions.
+ *
+ * @throws InvalidOptionsError or InvalidDurationError for options that cannot work
  */
 export function Caching(options: CachingOptions): MethodDecorator {
+  checkKnown('@Caching', options, ['cacheable', 'put', 'evict']);
   const { cacheable = [], put = [], evict = [] } = options;
+  for (const [name, list] of Object.entries({ cacheable, put, evict }))
+    if (!Array.isArray(list))
+      throw new InvalidOptionsError(
+        `@Caching: ${name}: expected a list of options, got ${describe(list)}.`,
+      );
   return operationsDecorator(
     [...cacheable.map(checkedCacheable), ...put.map(checkedPut), ...evict.map(checkedEvict)],
     'Caching',

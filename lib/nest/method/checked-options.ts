@@ -1,5 +1,6 @@
 import { toMs, type Duration } from '../../core/duration.js';
 import { describe, InvalidOptionsError } from '../../core/errors.js';
+import { fraction } from '../../core/load-settings.js';
 import { compileTemplate } from './key-template.js';
 import type {
   CacheableOptions,
@@ -46,6 +47,9 @@ const DURATIONS = [
 ];
 const FUNCTIONS = ['condition', 'unless', 'type'];
 const FLAGS = ['sliding', 'allEntries', 'beforeInvocation', 'skipNear', 'skipFar'];
+const FRACTIONS = ['jitter', 'refreshAhead'];
+/** Entries have up to 64; a few are taken by names and variants. */
+const TAGS_MAX = 60;
 const LISTS = ['vary', 'query'];
 
 /**
@@ -118,6 +122,7 @@ function template(key: string, decorator: string, isBefore: boolean): unknown {
 function checkOne(name: string, value: unknown, decorator: string): void {
   if (DURATIONS.includes(name) && typeof value !== 'function')
     toMs(value as Duration, `@${decorator}: ${name}`);
+  else if (FRACTIONS.includes(name)) fraction(value as number, `@${decorator}: ${name}`);
   else if (FUNCTIONS.includes(name) && typeof value !== 'function')
     throw wrong(decorator, name, 'a function', value);
   else if (name === 'type' && isClass(value))
@@ -139,8 +144,8 @@ function checkOne(name: string, value: unknown, decorator: string): void {
     !(isNames(value) && (value as unknown[]).length > 0)
   )
     throw wrong(decorator, name, 'a string of at least one character, or a list of such', value);
-  else if (name === 'tags' && typeof value !== 'function' && !isNames(value))
-    throw wrong(decorator, name, 'a list of strings, or a function', value);
+  else if (name === 'tags' && typeof value !== 'function' && !isNames(value, TAGS_MAX))
+    throw wrong(decorator, name, `a list of at most ${TAGS_MAX} strings, or a function`, value);
   else if (name === 'scope' && !['string', 'object', 'function'].includes(typeof value))
     throw wrong(decorator, name, '"global", a level, ids by level or a function', value);
   else if (name === 'onMissingScope' && value !== 'bypass' && value !== 'throw')
@@ -165,8 +170,8 @@ function isName(value: unknown): boolean {
   return typeof value === 'string' && value !== '';
 }
 
-function isNames(value: unknown): boolean {
-  return Array.isArray(value) && value.every(isName);
+function isNames(value: unknown, most = Infinity): boolean {
+  return Array.isArray(value) && value.length <= most && value.every(isName);
 }
 
 function wrong(

@@ -1,4 +1,5 @@
-import { InvalidOptionsError, typeInWords, StorageUnavailableError } from '../../core/errors.js';
+import { counted } from '../../core/counting.js';
+import { StorageUnavailableError } from '../../core/errors.js';
 import type { NewEntry } from '../../core/entry.js';
 import type { Change, ChangeResult, EntryAddress, StorageHost } from '../../core/storage.js';
 import { isSameValue, timesFrom, toStored, type FileEntry } from './entry-file.js';
@@ -38,7 +39,7 @@ export class AtomicChanges {
       for (let round = 0; round < ROUNDS_MAX; round++) {
         const file = this.#liveOnly(await files.readAlone(at, place));
         const current = file && toStored(this.host, file);
-        const value = sum(at, current ? current.value : 0, by);
+        const value = counted(at, current ? current.value : 0, by);
         const { sliding, tags } = current ?? { sliding: false, tags: [] };
         const entry = { value, ttlMs, graceMs: 0, sliding, tags };
         if (await this.#put(at, place, entry, file)) return value;
@@ -84,14 +85,6 @@ export class AtomicChanges {
   #liveOnly(file: FileEntry | undefined): FileEntry | undefined {
     return file && this.host.clock.now() < file.freshUntil ? file : undefined;
   }
-}
-
-/** @throws InvalidOptionsError for what cannot be counted with */
-function sum(at: EntryAddress, value: unknown, by: number): number {
-  if (typeof value === 'number' && Number.isFinite(value)) return value + by;
-  throw new InvalidOptionsError(
-    `increment: ${at.key} in scope ${at.scope} holds ${typeInWords(value)}, which cannot be counted with: only finite numbers can.`,
-  );
 }
 
 function givenUp(what: string, at: EntryAddress): StorageUnavailableError {

@@ -1,5 +1,5 @@
 import type { StoredEntry } from '../../core/entry.js';
-import { InvalidOptionsError, typeInWords } from '../../core/errors.js';
+import { counted } from '../../core/counting.js';
 import { isPromise } from '../../core/guard.js';
 import type { Awaitable, Change, ChangeResult, EntryAddress } from '../../core/storage.js';
 import type { MemoryRecord } from './memory-record.js';
@@ -29,12 +29,7 @@ export class MemoryChanges {
   increment(at: EntryAddress, by: number, ttlMs: number): Awaitable<number> {
     let sum = 0;
     const changed = this.change(at, (current) => {
-      const value: unknown = current ? current.value : 0;
-      if (typeof value !== 'number' || !Number.isFinite(value))
-        throw new InvalidOptionsError(
-          `increment: ${at.key} in scope ${at.scope} holds ${typeInWords(value)}, which cannot be counted with: only finite numbers can.`,
-        );
-      sum = value + by;
+      sum = counted(at, current ? current.value : 0, by);
       if (!current) return { write: { value: sum, ttlMs, graceMs: 0, sliding: false, tags: [] } };
       const { graceMs, sliding, tags } = current as MemoryRecord;
       return { write: { value: sum, ttlMs, graceMs, sliding, tags }, ttl: 'remaining' };

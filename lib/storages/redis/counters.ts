@@ -1,4 +1,4 @@
-import { InvalidOptionsError, typeInWords } from '../../core/errors.js';
+import { counted } from '../../core/counting.js';
 import type { Change } from '../../core/storage.js';
 import type { Budget } from './budget.js';
 import type { Commands } from './commands.js';
@@ -56,8 +56,9 @@ export class Counters {
     // The first has waited longest, and may not wait beyond its deadline for those that came after it.
     const { ttlMs, budget } = batch[0]!;
     const add: Change = (current) => {
-      start = current ? numberIn(current.value, place) : 0;
-      const value = batch.reduce((sum, { by }) => sum + by, start);
+      const { at } = place;
+      start = current ? counted(at, current.value, 0) : 0;
+      const value = batch.reduce((sum, { by }) => counted(at, sum, by), start);
       if (!current) return { write: { value, ttlMs, graceMs: 0, sliding: false, tags: [] } };
       const graceMs = current.staleUntil - current.freshUntil || 0;
       const { sliding, tags } = current;
@@ -66,11 +67,4 @@ export class Counters {
     await this.writer.change(place, add, budget);
     for (const { by, resolve } of batch) resolve((start += by));
   }
-}
-
-function numberIn(value: unknown, { at }: Place): number {
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw new InvalidOptionsError(
-    `increment: ${at.key} in scope ${at.scope} holds ${typeInWords(value)}, which cannot be counted with: only finite numbers can. Use another key, or set it to a number first.`,
-  );
 }

@@ -97,6 +97,13 @@ export function atomicClauses(clause: StorageClause, inFleet: boolean): void {
     await cache.set('n', 'text');
     await assertRejects(() => cache.increment('n'), 'increment of a text', 'INVALID_OPTIONS');
     assertEqual(await cache.get('n'), 'text', 'the text');
+    await cache.set('n', Number.MAX_VALUE);
+    await assertRejects(
+      () => cache.increment('n', { by: Number.MAX_VALUE }),
+      'increment beyond what a number can hold',
+      'INVALID_OPTIONS',
+    );
+    assertEqual(await cache.get('n'), Number.MAX_VALUE, 'the counter after a refused increment');
   });
 
   clause(
