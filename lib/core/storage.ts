@@ -113,7 +113,10 @@ export interface ReadOptions {
 export interface WriteOptions {
   readonly skipNear?: boolean;
   readonly skipFar?: boolean;
-  /** Asked synchronously just before the write by storages without leases; `false` calls it off. */
+  /**
+   * To be asked as late before the write as can be; by storages without leases synchronously just before it. `false` calls
+   * it off: whoever wanted it has been told that it failed, or something newer is there.
+   */
   readonly stillValid?: () => boolean;
 }
 

@@ -99,11 +99,13 @@ export class ResilientStorage implements OpenStorage {
 
   /** A write that failed may or may not have happened; what it should have replaced must not be read again. */
   write(at: EntryAddress, entry: NewEntry, options?: WriteOptions): Promise<boolean> {
-    return this.#orJournal(
-      'write',
-      this.#at(at),
-      () => this.inner.write(at, entry, options),
-      (journal) => journal.addKey(at),
+    return this.#unlessGivenUp(options, (wanted) =>
+      this.#orJournal(
+        'write',
+        this.#at(at),
+        () => this.inner.write(at, entry, wanted),
+        (journal) => journal.addKey(at),
+      ),
     );
   }
 
@@ -112,12 +114,14 @@ export class ResilientStorage implements OpenStorage {
     options?: WriteOptions,
   ): Promise<void> {
     const note: Note = (journal) => items.forEach(([at]) => journal.addKey(at));
-    return this.#orJournal(
-      'writeMany',
-      this.#atAny(items.map(([at]) => at)),
-      () => this.inner.writeMany(items, options),
-      note,
-      factorFor(items.length),
+    return this.#unlessGivenUp(options, (wanted) =>
+      this.#orJournal(
+        'writeMany',
+        this.#atAny(items.map(([at]) => at)),
+        () => this.inner.writeMany(items, wanted),
+        note,
+        factorFor(items.length),
+      ),
     );
   }
 
@@ -265,6 +269,24 @@ export class ResilientStorage implements OpenStorage {
 
   #in(scope: ScopePath): Concern {
     return () => this.#journal.concernsScope(scope);
+  }
+
+  /**
+   * Once its caller has been told that a write failed, it must not be done any more where that can be helped: somebody else
+   * may have deleted the key since. A storage with deadlines of its own sees to that itself.
+   */
+  async #unlessGivenUp<T>(
+    options: WriteOptions | undefined,
+    write: (options: WriteOptions | undefined) => Promise<T>,
+  ): Promise<T> {
+    if (this.inner.keepsDeadlines === true) return write(options);
+    let isOver = false;
+    const stillValid = (): boolean => !isOver && options?.stillValid?.() !== false;
+    try {
+      return await write({ ...options, stillValid });
+    } finally {
+      isOver = true;
+    }
   }
 
   /** As {@link #guard}; what fails is journaled. */

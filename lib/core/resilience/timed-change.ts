@@ -41,7 +41,7 @@ export class TimedChange {
     this.#throwIfOver();
     try {
       const result = this.change(current);
-      return isPromise(result) ? this.#waitFor(result) : result;
+      return isPromise(result) ? this.#waitFor(result) : this.#unlessOver(result);
     } catch (error) {
       this.ownError = { error };
       throw error;
@@ -51,13 +51,19 @@ export class TimedChange {
   async #waitFor(result: Promise<ChangeResult>): Promise<ChangeResult> {
     this.#deadline.pause();
     try {
-      return await result;
+      return this.#unlessOver(await result);
     } catch (error) {
       this.ownError = { error };
       throw error;
     } finally {
       if (!this.#isOver) this.#deadline.resume();
     }
+  }
+
+  /** It may have to wait in the storage before it is written. */
+  #unlessOver(result: ChangeResult): ChangeResult {
+    if (!('write' in result)) return result;
+    return { ...result, stillValid: () => !this.#isOver && result.stillValid?.() !== false };
   }
 
   /** Who asked has been told that it failed, and may have deleted the entry since. */

@@ -61,23 +61,25 @@ export class AtomicChanges {
     const isDone = await files.alone(place, async () => {
       const there = this.#liveOnly(await files.readAlone(at, place));
       if (!isSameValue(seen, there) || result.stillValid?.() === false) return false;
-      return this.#put(at, place, result.write, result.ttl === 'remaining' ? there : undefined);
+      const endsWith = result.ttl === 'remaining' ? there : undefined;
+      return this.#put(at, place, result.write, endsWith, result.stillValid);
     });
     return isDone ? result : undefined;
   }
 
-  /** `false`: the scope was evicted in this moment, and what the change was based on with it. */
+  /** `false`: `check` refused, or the scope was evicted in this moment, and what the change was based on with it. */
   async #put(
     at: EntryAddress,
     place: Place,
     entry: NewEntry,
     endsWith: FileEntry | undefined,
+    check?: () => boolean,
   ): Promise<boolean> {
     const { storedAt, ttlMs, graceMs } = endsWith
       ? endsWith.envelope
       : timesFrom(this.host.clock.now(), entry);
     const bytes = this.parts.files.encode(at, entry, { storedAt, ttlMs, graceMs });
-    if (!(await this.parts.files.publishAlone(place, bytes))) return false;
+    if (!(await this.parts.files.publishAlone(place, bytes, check))) return false;
     this.parts.noteWrittenAlone(place, bytes);
     return true;
   }

@@ -2,7 +2,7 @@ import type { EntrySealer } from '../../core/entry-sealer.js';
 import type { NewEntry } from '../../core/entry.js';
 import { CacheError } from '../../core/errors.js';
 import type { EnvelopeTimes } from '../../core/envelope.js';
-import type { EntryAddress, StorageHost } from '../../core/storage.js';
+import type { Awaitable, EntryAddress, StorageHost } from '../../core/storage.js';
 import { hasCode, linkIfFree, rename, unlinkIfThere } from './disk.js';
 import { patch, readWhole } from './file-content.js';
 import {
@@ -80,7 +80,7 @@ export class EntryFiles {
   async publish(
     place: Place,
     bytes: Uint8Array,
-    check?: () => Promise<boolean>,
+    check?: () => Awaitable<boolean>,
     atEnd?: () => Promise<void>,
   ): Promise<boolean> {
     const creating = this.folders.createTemp(place.folder, bytes);
@@ -97,11 +97,11 @@ export class EntryFiles {
     }
   }
 
-  /** {@link EntryFiles.publish} for those who have the key to themselves. `false`: the scope was evicted meanwhile. */
-  async publishAlone(place: Place, bytes: Uint8Array): Promise<boolean> {
+  /** {@link EntryFiles.publish} for those who have the key to themselves. `false`: refused, or the scope was evicted meanwhile. */
+  async publishAlone(place: Place, bytes: Uint8Array, check?: () => boolean): Promise<boolean> {
     const temp = await this.folders.createTemp(place.folder, bytes);
     try {
-      return await this.commit(place, temp);
+      return await this.commit(place, temp, check);
     } catch (error) {
       await unlinkIfThere(temp);
       throw error;
@@ -147,7 +147,7 @@ export class EntryFiles {
    * The temporary file lies in the scope's folder. When that was evicted, the file went with it and renaming it fails:
    * nothing that was begun before an eviction appears after it.
    */
-  async commit(place: Place, temp: string, check?: () => Promise<boolean>): Promise<boolean> {
+  async commit(place: Place, temp: string, check?: () => Awaitable<boolean>): Promise<boolean> {
     if (check && !(await check())) {
       await unlinkIfThere(temp);
       return false;

@@ -11,6 +11,7 @@ import type {
   OpenStorage,
   ReadOptions,
   StorageHost,
+  WriteOptions,
 } from '../../core/storage.js';
 import { AtomicChanges } from './atomic-changes.js';
 import type { FileEntry } from './entry-file.js';
@@ -46,19 +47,23 @@ export class FileStore implements OpenStorage {
     return inOrder(at, (one) => this.read(one, options));
   }
 
-  async write(at: EntryAddress, entry: NewEntry): Promise<boolean> {
+  async write(at: EntryAddress, entry: NewEntry, options?: WriteOptions): Promise<boolean> {
     this.#checkOpen();
     const { files, layout, slotless } = this.parts;
     const place = layout.placeOf(at);
     let bytes: Uint8Array | undefined;
     const content = (): Uint8Array => (bytes ??= files.encode(at, entry));
-    // `false` is a scope evicted in the same moment, right after this write: for the caller it was written.
-    if (await slotless.put(place, content)) await this.parts.noteWritten(place, content());
-    return true;
+    const isPut = await slotless.put(place, content, options?.stillValid);
+    if (isPut) await this.parts.noteWritten(place, content());
+    // Else its scope was evicted in the same moment, right after this write: for the caller it was written.
+    return isPut || options?.stillValid?.() !== false;
   }
 
-  async writeMany(items: readonly (readonly [EntryAddress, NewEntry])[]): Promise<void> {
-    await inOrder(items, ([at, entry]) => this.write(at, entry));
+  async writeMany(
+    items: readonly (readonly [EntryAddress, NewEntry])[],
+    options?: WriteOptions,
+  ): Promise<void> {
+    await inOrder(items, ([at, entry]) => this.write(at, entry, options));
   }
 
   async remove(at: EntryAddress): Promise<boolean> {

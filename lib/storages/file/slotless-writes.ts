@@ -19,16 +19,17 @@ export class SlotlessWrites {
   /**
    * Replaces the entry, which voids leases: they know what they were taken on. `false`: the scope was evicted meanwhile.
    * @param content gives the bytes; the same at each call
+   * @param check may refuse at the last moment
    */
-  async put(place: Place, content: () => Uint8Array): Promise<boolean> {
+  async put(place: Place, content: () => Uint8Array, check?: () => boolean): Promise<boolean> {
     const { files } = this;
-    if (!this.#isPossible) return files.publish(place, content());
+    if (!this.#isPossible) return files.publish(place, content(), check);
     const opening = files.folders.openTemp(place.folder, content);
     opening.catch(() => undefined); // awaited below, but perhaps not before it fails
     const outcome = await files.gate.turn(place.slot, async () => {
       const { path, fd } = await opening;
       try {
-        return await this.#replace(place, path, fd);
+        return await this.#replace(place, path, fd, check);
       } catch (error) {
         await unlinkIfThere(path);
         throw error;
@@ -36,7 +37,7 @@ export class SlotlessWrites {
         closeNow(fd);
       }
     });
-    return outcome === 'contested' ? files.publish(place, content()) : outcome;
+    return outcome === 'contested' ? files.publish(place, content(), check) : outcome;
   }
 
   /** Removes the entry and voids the lease. Resolves to what it removed: of two that remove at once, one finds it. */
@@ -60,12 +61,17 @@ export class SlotlessWrites {
     return this.files.folders.like.showsReplaced;
   }
 
-  async #replace(place: Place, temp: string, fd: number): Promise<boolean | 'contested'> {
+  async #replace(
+    place: Place,
+    temp: string,
+    fd: number,
+    check: (() => boolean) | undefined,
+  ): Promise<boolean | 'contested'> {
     if (this.#isTaken(place)) {
       await unlinkIfThere(temp);
       return 'contested';
     }
-    if (!(await this.files.commit(place, temp))) return false;
+    if (!(await this.files.commit(place, temp, check))) return false;
     // In this order, as above.
     return this.#isTaken(place) || isReplaced(fd) ? 'contested' : true;
   }
