@@ -258,4 +258,19 @@ describe('P15 UD-28 PC-26 damage is a miss', () => {
     await expect(store.write(at('k'), entry(1))).rejects.toMatchObject({ code: 'EISDIR' });
     expect(readdirSync(part)).toEqual([basename(path)]);
   });
+
+  it('S5 P13 an eviction whose entries cannot be counted has happened: it says -1, is reported, and gives the space back', async () => {
+    const host = makeHost();
+    const store = folder.store({}, host);
+    const { found, trash, layout } = store.parts;
+    await store.write(at('k', ALICE), entry('old'));
+    const error = Object.assign(new Error('i/o error'), { code: 'EIO' });
+    Object.defineProperty(found, 'read', { value: () => Promise.reject(error) });
+    expect(await store.evictScope(scope(ALICE))).toBe(-1);
+    expect(host.listener.faults).toMatchObject([{ during: 'evictScope', error }]);
+    expect(host.listener.removals).toEqual([]);
+    expect(await store.read(at('k', ALICE))).toBeUndefined();
+    await trash.whenIdle();
+    expect(readdirSync(layout.trash)).toEqual([]);
+  });
 });

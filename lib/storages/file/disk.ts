@@ -54,9 +54,13 @@ export function isThere(path: string): boolean {
   return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** What tells a folder from another one that has come into its place; `undefined`: there is none. Here and now, as {@link isThere}. */
-export function identityOf(path: string): number | undefined {
-  return fs.lstatSync(path, { throwIfNoEntry: false })?.ino;
+/**
+ * What tells a folder from another one that has come into its place; `undefined`: there is none. Here and now, as {@link isThere}.
+ * The number alone does not: ext4 gives that of a folder that was removed to the next one.
+ */
+export function identityOf(path: string): string | undefined {
+  const stats = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.ino} ${stats.birthtimeNs}`;
 }
 
 /** Removes a file, or the link itself where it is one. `false`: there was none. */

@@ -37,22 +37,15 @@ export class FileSubtree {
 
   /**
    * At once, whatever the size: the folder is renamed away. Only then are its entries counted, as far as a caller should
-   * have to wait for that; -1 when there are more.
+   * have to wait for that; -1 when there are more, or when they cannot be read.
    */
   async evict(scope: ScopePath, reason: RemovalReason): Promise<number> {
-    const folder = this.layout.folderOf(scope);
-    const moved = await this.#moveAway(folder);
+    const moved = await this.#moveAway(this.layout.folderOf(scope));
     if (moved === undefined) return 0;
-    let live = 0;
-    let seen = 0;
-    await forEach(atMost(COUNTED_MAX + 1, entriesIn(moved)), WIDTH, async (found) => {
-      if (++seen > COUNTED_MAX) return;
-      const entry = await this.found.read(found.folder, found.name, true);
-      if (entry && this.#isFresh(entry.file)) live++;
-    });
+    const live = await this.#countMoved(scope, moved);
     this.trash.reclaimLater(moved);
     if (live > 0) this.host.listener.onRemoval?.(reason, live, undefined, scope);
-    return seen > COUNTED_MAX ? -1 : live;
+    return live;
   }
 
   /** As `evict`, without the count. */
@@ -122,8 +115,30 @@ export class FileSubtree {
       }
     }
     this.usage.removedUnder(folder);
-    await this.trash.sync();
+    try {
+      await this.trash.sync();
+    } catch (error) {
+      this.trash.reclaimLater(moved);
+      throw error;
+    }
     return moved;
+  }
+
+  /** Never rejects: the eviction has happened, and carrying it out once more would remove what was written since. */
+  async #countMoved(scope: ScopePath, moved: string): Promise<number> {
+    let live = 0;
+    let seen = 0;
+    try {
+      await forEach(atMost(COUNTED_MAX + 1, entriesIn(moved)), WIDTH, async (found) => {
+        if (++seen > COUNTED_MAX) return;
+        const entry = await this.found.read(found.folder, found.name, true);
+        if (entry && this.#isFresh(entry.file)) live++;
+      });
+    } catch (error) {
+      this.host.listener.onFault?.({ during: 'evictScope', storage: 'file', error, scope });
+      return -1;
+    }
+    return seen > COUNTED_MAX ? -1 : live;
   }
 
   /**

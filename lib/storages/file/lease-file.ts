@@ -36,17 +36,7 @@ export async function writeLease(
   place: Place,
   lease: LeaseRecord,
 ): Promise<void> {
-  const text = JSON.stringify(lease);
-  const temp = await folders.createTemp(
-    place.folder,
-    new TextEncoder().encode(`${crc32(text)}\n${text}`),
-  );
-  try {
-    await rename(temp, place.lease);
-  } catch (error) {
-    await unlinkIfThere(temp);
-    throw error;
-  }
+  await putLease(folders, place, lease, () => true);
 }
 
 /**
@@ -58,17 +48,36 @@ export async function rewriteLease(
   folders: Folders,
   place: Place,
   lease: LeaseRecord,
-  folder: number | undefined,
+  folder: string | undefined,
 ): Promise<boolean> {
   try {
-    await writeLease(folders, place, lease);
+    // Asked between making the file and renaming it: it lies in the folder that the lease was read in, or the rename fails.
+    return await putLease(folders, place, lease, () => identityOf(place.folder) === folder);
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
     return false;
   }
-  if (identityOf(place.folder) === folder) return true;
-  await unlinkIfThere(place.lease);
-  return false;
+}
+
+/** `false`: `check` refused. */
+async function putLease(
+  folders: Folders,
+  place: Place,
+  lease: LeaseRecord,
+  check: () => boolean,
+): Promise<boolean> {
+  const text = JSON.stringify(lease);
+  const bytes = new TextEncoder().encode(`${crc32(text)}\n${text}`);
+  const temp = await folders.createTemp(place.folder, bytes);
+  try {
+    const isWanted = check();
+    if (isWanted) await rename(temp, place.lease);
+    else await unlinkIfThere(temp);
+    return isWanted;
+  } catch (error) {
+    await unlinkIfThere(temp);
+    throw error;
+  }
 }
 
 /** Makes the running load's result unfit to be stored: always, or when it carries one of `tags`. For those who have the key. */
