@@ -46,6 +46,11 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return codes.includes((error as { code?: unknown } | null)?.code as string);
 }
 
+/** Whether making a hard link failed because the file system has none. */
+export function hasNoLinks(error: unknown): boolean {
+  return hasCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS');
+}
+
 /**
  * Whether there is anything of this name. Here and now: asking a local disk about what was just used takes the system two
  * microseconds, and a trip through the thread pool twenty.

@@ -2,6 +2,7 @@ import {
   chmodSync,
   closeSync,
   fstatSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -11,7 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { InvalidOptionsError } from '../../core/errors.js';
-import { hasCode } from './disk.js';
+import { hasCode, hasNoLinks } from './disk.js';
 import type { FileLayout } from './file-layout.js';
 import type { FileSettings } from './file-options.js';
 
@@ -122,21 +123,42 @@ function probe(layout: FileLayout, settings: FileSettings, token: string): Surro
   const path = join(layout.trash, `probe-${process.pid}-${token}`);
   try {
     const fd = openSync(path, 'wx', 0o777);
-    const taken = ~fstatSync(fd).mode & 0o777;
-    unlinkSync(path);
-    const showsReplaced = fstatSync(fd).nlink === 0;
-    closeSync(fd);
-    return {
-      spoilsFiles: (taken & settings.fileMode) !== 0,
-      spoilsFolders: (taken & settings.directoryMode) !== 0,
-      showsReplaced,
-    };
+    try {
+      const taken = ~fstatSync(fd).mode & 0o777;
+      checkLinks(layout, path);
+      unlinkSync(path);
+      return {
+        spoilsFiles: (taken & settings.fileMode) !== 0,
+        spoilsFolders: (taken & settings.directoryMode) !== 0,
+        showsReplaced: fstatSync(fd).nlink === 0,
+      };
+    } finally {
+      closeSync(fd);
+    }
   } catch (error) {
     // A full or read-only disk must not keep the application from starting; writes will report it.
     if (hasCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'EMFILE'))
       return { spoilsFiles: true, spoilsFolders: true, showsReplaced: false };
     throw error;
   }
+}
+
+/** @throws InvalidOptionsError where a file cannot have two names, which is how processes keep each other out */
+function checkLinks(layout: FileLayout, path: string): void {
+  const other = `${path}-link`;
+  try {
+    linkSync(path, other);
+  } catch (error) {
+    if (!hasNoLinks(error)) throw error;
+    unlinkSync(path);
+    throw unusable(
+      layout.root,
+      'lies on a file system without hard links (FAT, some network shares), which fileStorage needs; ' +
+        'choose another folder, or withSnapshots(memoryStorage(), …), which works there',
+      error,
+    );
+  }
+  unlinkSync(other);
 }
 
 function unusable(path: string, why: string, cause?: unknown): InvalidOptionsError {

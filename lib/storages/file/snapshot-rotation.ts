@@ -1,7 +1,8 @@
-import { link, lstat, readdir, rename } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, link, lstat, open, readdir, rename } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { hasCode, unlinkIfThere } from './disk.js';
+import { hasCode, hasNoLinks, unlinkIfThere } from './disk.js';
 import { lifeOf, thisProcess } from './process-identity.js';
 
 /**
@@ -14,10 +15,35 @@ export async function rotate(path: string, backups: number): Promise<void> {
   while (gap < backups && (await exists(`${path}.${gap}`))) gap++;
   for (let at = gap; at > 1; at--) await rename(`${path}.${at - 1}`, `${path}.${at}`);
   const temp = join(dirname(path), tempName(path));
-  await link(path, temp);
+  await linkOrCopy(path, temp);
   await rename(temp, `${path}.1`);
   // Renaming one link of a file over another one does nothing at all, and leaves both.
   await unlinkIfThere(temp);
+}
+
+/** A copy where the file system has no hard links (FAT, some network shares): it takes time and space, and the same file stays. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (!hasNoLinks(error)) throw error;
+    await copyOf(from, to);
+  }
+}
+
+async function copyOf(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_EXCL);
+    const handle = await open(to, 'r+');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    await unlinkIfThere(to);
+    throw error;
+  }
 }
 
 /** Pid and start time, so that others can tell whether the process that writes it is still there. */

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { deserialize } from 'node:v8';
 import { inspectSnapshot, readSnapshot } from 'nestjs-scoped-cache/file';
@@ -163,6 +163,35 @@ describe('P15 RELIABILITY 2.4 faults: the old state stays readable, the fault is
     expect(await inspectSnapshot(file)).toMatchObject({ isWhole: true, count: 5 });
     expect(readdirSync(folder.path).sort()).toEqual(['cache', 'cache.snap']);
   }, 30_000);
+
+  describe('a file system without hard links (FAT, some network shares)', () => {
+    const without = ['link', 'linkat'].flatMap((call) => ['-e', `inject=${call}:error=EPERM`]);
+    const onIt = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=link,linkat', ...without];
+
+    it('SC-23 keeps backups of snapshots as copies', async () => {
+      const file = join(folder.path, 'cache.snap');
+      for (const count of ['5', '7', '9', '11'])
+        expect((await runWorker(lib, ['dump', file, count], onIt)).lines).toEqual([
+          'open',
+          'dump ok',
+        ]);
+      const files = [file, `${file}.1`, `${file}.2`];
+      const states = await Promise.all(files.map((one) => inspectSnapshot(one)));
+      expect(states.map(({ isWhole, count }) => ({ isWhole, count }))).toEqual([
+        { isWhole: true, count: 11 },
+        { isWhole: true, count: 9 },
+        { isWhole: true, count: 7 },
+      ]);
+      expect(readdirSync(folder.path)).toHaveLength(3);
+      for (const one of files) expect(statSync(one).mode & 0o777).toBe(0o600);
+    }, 60_000);
+
+    it('is refused by the file storage at the start, which says what to do', async () => {
+      const { code, stderr } = await runWorker(lib, ['write', directory, 'k', '10'], onIt);
+      expect(code).not.toBe(0);
+      expect(stderr).toMatch(/without hard links .* choose another folder/);
+    }, 30_000);
+  });
 
   it('no more descriptors', async () => {
     const { lines } = await runWorker(
