@@ -9,7 +9,7 @@ import type { FoundFiles } from './found-files.js';
 import { voidLease } from './lease-file.js';
 import type { Trash } from './trash.js';
 import type { Usage } from './usage.js';
-import { atMost, filesIn, foldersIn, forEach, type Found } from './walk.js';
+import { atMost, forEach, type Found } from './walk.js';
 
 /** Files looked at side by side. More than libuv's four threads only makes others wait. */
 const WIDTH = 4;
@@ -91,7 +91,10 @@ export class FileSubtree {
   }
 
   async *list(scope: ScopePath, options: ListOptions): AsyncGenerator<ListedEntry> {
-    for await (const { folder, name } of filesIn(this.layout.folderOf(scope), options.deep)) {
+    for await (const { folder, name } of this.files.folders.filesIn(
+      this.layout.folderOf(scope),
+      options.deep,
+    )) {
       const found = isEntryName(name) ? await this.found.read(folder, name) : undefined;
       if (!found || !this.#isFresh(found.file)) continue;
       yield {
@@ -129,7 +132,7 @@ export class FileSubtree {
     let live = 0;
     let seen = 0;
     try {
-      await forEach(atMost(COUNTED_MAX + 1, entriesIn(moved)), WIDTH, async (found) => {
+      await forEach(atMost(COUNTED_MAX + 1, this.#entriesIn(moved)), WIDTH, async (found) => {
         if (++seen > COUNTED_MAX) return;
         const entry = await this.found.read(found.folder, found.name, true);
         if (entry && this.#isFresh(entry.file)) live++;
@@ -146,8 +149,8 @@ export class FileSubtree {
    * by then, where the walk over the entries, which begins later, meets it.
    */
   async #voidLeases(scope: ScopePath, tags: readonly string[] | undefined): Promise<void> {
-    await forEach(foldersIn(this.layout.folderOf(scope)), 1, async (folder) => {
-      await forEach(filesIn(folder, false), WIDTH, async ({ name }) => {
+    await forEach(this.files.folders.foldersIn(this.layout.folderOf(scope)), 1, async (folder) => {
+      await forEach(this.files.folders.filesIn(folder, false), WIDTH, async ({ name }) => {
         if (!isLeaseName(name)) return;
         const place = this.layout.placeIn(folder, name.slice(0, -LEASE_SUFFIX));
         await this.files.alone(place, () => voidLease(this.files.folders, place, tags));
@@ -192,10 +195,14 @@ export class FileSubtree {
   }
 
   async #forEachEntry(scope: ScopePath, work: (found: FoundEntry) => Promise<void>): Promise<void> {
-    await forEach(filesIn(this.layout.folderOf(scope), true), WIDTH, async ({ folder, name }) => {
-      const found = isEntryName(name) ? await this.found.read(folder, name) : undefined;
-      if (found) await work(found);
-    });
+    await forEach(
+      this.files.folders.filesIn(this.layout.folderOf(scope), true),
+      WIDTH,
+      async ({ folder, name }) => {
+        const found = isEntryName(name) ? await this.found.read(folder, name) : undefined;
+        if (found) await work(found);
+      },
+    );
   }
 
   #isFresh(file: FileEntry): boolean {
@@ -206,8 +213,9 @@ export class FileSubtree {
     const fileSays = Number.isFinite(file.usedAt) ? file.usedAt : 0;
     return Math.max(this.usage.usedAt(path) ?? 0, fileSays, file.envelope.storedAt);
   }
-}
 
-async function* entriesIn(folder: string): AsyncGenerator<Found> {
-  for await (const found of filesIn(folder, true)) if (isEntryName(found.name)) yield found;
+  async *#entriesIn(folder: string): AsyncGenerator<Found> {
+    for await (const found of this.files.folders.filesIn(folder, true))
+      if (isEntryName(found.name)) yield found;
+  }
 }

@@ -3,6 +3,7 @@ import { createOpen, createWhole, type NewFile } from './file-content.js';
 import type { FileLayout } from './file-layout.js';
 import type { Quarantine } from './quarantine.js';
 import type { Restore } from './safe-folder.js';
+import { filesIn, foldersIn, type Found } from './walk.js';
 
 /** Folders remembered as made and checked. */
 const KNOWN_MAX = 4_096;
@@ -42,6 +43,16 @@ export class Folders {
       createOpen(name, content, this.like),
     );
     return { path, fd: made };
+  }
+
+  /** See {@link filesIn}. */
+  filesIn(folder: string, deep: boolean): AsyncGenerator<Found> {
+    return filesIn(folder, deep, this.like.isLocal);
+  }
+
+  /** See {@link foldersIn}. */
+  foldersIn(folder: string): AsyncGenerator<string> {
+    return foldersIn(folder, this.like.isLocal);
   }
 
   /** Makes names in the folder last, where entries are to survive a loss of power. */

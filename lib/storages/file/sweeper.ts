@@ -9,7 +9,7 @@ import type { Owners } from './owners.js';
 import type { Slots } from './slots.js';
 import type { Trash } from './trash.js';
 import type { Usage } from './usage.js';
-import { filesIn, type Found } from './walk.js';
+import type { Found } from './walk.js';
 
 /** Files looked at in one turn of the timer; the next turn goes on from there. */
 const FILES_PER_TURN = 5_000;
@@ -46,7 +46,7 @@ export class Sweeper {
   /** All of it, now. Resolves to how many expired entries it removed. */
   async removeExpired(): Promise<number> {
     let removed = 0;
-    for await (const found of filesIn(this.parts.layout.entries, true))
+    for await (const found of this.parts.files.folders.filesIn(this.parts.layout.entries, true))
       if (await this.#visit(found)) removed++;
     return removed;
   }
@@ -77,7 +77,7 @@ export class Sweeper {
   async #turn(files: number): Promise<void> {
     try {
       if (!this.#walk) await this.#tidyAfterTheDead();
-      this.#walk ??= filesIn(this.parts.layout.entries, true);
+      this.#walk ??= this.parts.files.folders.filesIn(this.parts.layout.entries, true);
       for (let left = files; left > 0 && !this.#isClosed; left--) {
         const next = await this.#walk.next();
         if (next.done) return await this.#finishRound();

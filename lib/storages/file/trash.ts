@@ -4,7 +4,6 @@ import { hasCode, removeFolder, unlinkIfThere } from './disk.js';
 import { isEntryName, isLeaseName, ownerOfTemp, type FileLayout } from './file-layout.js';
 import type { Folders } from './folders.js';
 import type { Owners } from './owners.js';
-import { filesIn, foldersIn } from './walk.js';
 
 /** Evicted folders, and their removal in the background. */
 export class Trash {
@@ -57,13 +56,13 @@ export class Trash {
 
   /** Only what is ours by name, and never through a link; a folder in which something else lies stays. */
   async #reclaim(path: string): Promise<void> {
-    for await (const { folder, name } of filesIn(path, true)) {
+    for await (const { folder, name } of this.folders.filesIn(path, true)) {
       if (this.#isClosed) return;
       if (isEntryName(name) || isLeaseName(name) || ownerOfTemp(name) !== undefined)
         await unlinkIfThere(join(folder, name));
     }
     const folders: string[] = [];
-    for await (const folder of foldersIn(path)) folders.push(folder);
+    for await (const folder of this.folders.foldersIn(path)) folders.push(folder);
     for (const folder of folders.reverse()) if (!this.#isClosed) await this.#removeEmpty(folder);
   }
 

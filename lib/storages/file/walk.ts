@@ -1,4 +1,4 @@
-import type { Dir, Dirent } from 'node:fs';
+import { Dirent, type Dir } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from './disk.js';
@@ -13,19 +13,26 @@ export interface Found {
 /** Folder entries taken from the system at a time. */
 const BATCH = 256;
 
-/** The plain files of a folder, and with `deep` of the scopes below it. Folders that vanish meanwhile are left out. */
-export async function* filesIn(folder: string, deep: boolean): AsyncGenerator<Found> {
-  for await (const entry of entriesOf(folder)) {
+/**
+ * The plain files of a folder, and with `deep` of the scopes below it. Folders that vanish meanwhile are left out.
+ * @param isLocal whether it lies on a disk of this machine
+ */
+export async function* filesIn(
+  folder: string,
+  deep: boolean,
+  isLocal: boolean,
+): AsyncGenerator<Found> {
+  for await (const entry of entriesOf(folder, isLocal)) {
     if (entry.isFile()) yield { folder, name: entry.name };
-    else if (isEntered(entry, deep)) yield* filesIn(join(folder, entry.name), deep);
+    else if (isEntered(entry, deep)) yield* filesIn(join(folder, entry.name), deep, isLocal);
   }
 }
 
 /** The folders of a subtree, itself included. */
-export async function* foldersIn(folder: string): AsyncGenerator<string> {
+export async function* foldersIn(folder: string, isLocal: boolean): AsyncGenerator<string> {
   yield folder;
-  for await (const entry of entriesOf(folder))
-    if (isEntered(entry, true)) yield* foldersIn(join(folder, entry.name));
+  for await (const entry of entriesOf(folder, isLocal))
+    if (isEntered(entry, true)) yield* foldersIn(join(folder, entry.name), isLocal);
 }
 
 /** The first `count` of these. */
@@ -64,14 +71,70 @@ function isEntered(entry: Dirent, deep: boolean): boolean {
   return entry.isDirectory() && (isPartName(entry.name) || (deep && isScopeFolderName(entry.name)));
 }
 
-async function* entriesOf(folder: string): AsyncGenerator<Dirent> {
-  let entries: Dir;
+/**
+ * Some file systems (NFS, FUSE, ext4 and xfs made without types) do not say what an entry is, so Node looks at each by itself,
+ * and fails for one that has just gone, together with what came after it in the same batch. There one is taken at a time.
+ */
+async function* entriesOf(folder: string, isLocal: boolean): AsyncGenerator<Dirent> {
+  const isDone = isLocal && (yield* inBatches(folder));
+  if (!isDone) yield* oneByOne(folder);
+}
+
+/** Returns whether that was possible. */
+async function* inBatches(folder: string): AsyncGenerator<Dirent, boolean> {
+  const entries = await openIfThere(folder, BATCH);
+  if (!entries) return true;
   try {
-    entries = await opendir(folder, { bufferSize: BATCH });
+    const first = await firstOf(entries);
+    if (first === 'untyped') return false;
+    for (let entry = first; entry; entry = await entries.read()) yield entry;
+    return true;
+  } finally {
+    await entries.close();
+  }
+}
+
+async function* oneByOne(folder: string): AsyncGenerator<Dirent> {
+  const entries = await openIfThere(folder, 1);
+  if (!entries) return;
+  try {
+    for (let entry = await nextOf(entries); entry; entry = await nextOf(entries)) yield entry;
+  } finally {
+    await entries.close();
+  }
+}
+
+async function openIfThere(folder: string, bufferSize: number): Promise<Dir | undefined> {
+  try {
+    return await opendir(folder, { bufferSize });
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return;
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
-  // The iterator closes the folder, however the loop ends.
-  for await (const entry of entries) yield entry;
+}
+
+async function firstOf(entries: Dir): Promise<Dirent | 'untyped' | null> {
+  try {
+    const first = await entries.read();
+    // Of a class of its own where Node had to look.
+    return first && Object.getPrototypeOf(first) !== Dirent.prototype ? 'untyped' : first;
+  } catch (error) {
+    if (isVanished(error)) return 'untyped';
+    throw error;
+  }
+}
+
+async function nextOf(entries: Dir): Promise<Dirent | null> {
+  for (;;) {
+    try {
+      return await entries.read();
+    } catch (error) {
+      if (!isVanished(error)) throw error;
+    }
+  }
+}
+
+/** One entry is not there any more, while the folder is. */
+function isVanished(error: unknown): boolean {
+  return hasCode(error, 'ENOENT') && (error as NodeJS.ErrnoException).syscall === 'lstat';
 }
