@@ -76,7 +76,9 @@ export class Commands {
     const call: Call = { script: TIME, bucket: scope.bucket, args, replies: 'utf8', atOnce: true };
     const answer = await this.send(scope.bucket, (deadline) => {
       onSent();
-      return isCluster ? this.#evaluation.run(call, deadline) : client.time();
+      return isCluster
+        ? this.#evaluation.run(call, deadline)
+        : sendGuarded(client, 'time', [], 'utf8', deadline);
     });
     return answer as unknown as readonly [string, string];
   }
@@ -88,9 +90,10 @@ export class Commands {
     cursor: string,
     count: number,
   ): Promise<[string, string[]]> {
-    return this.send(scope.bucket, () =>
-      this.connection.client.zscan(`${scope.base}i:${index}`, cursor, 'COUNT', count),
-    );
+    const args = [`${scope.base}i:${index}`, cursor, 'COUNT', String(count)];
+    const scan = (deadline: Deadline): Promise<unknown> =>
+      sendGuarded(this.connection.client, 'zscan', args, 'utf8', deadline);
+    return this.send(scope.bucket, scan) as Promise<[string, string[]]>;
   }
 
   /**

@@ -1,4 +1,5 @@
 import { Command, Redis, type Cluster } from 'ioredis';
+import { StorageUnavailableError } from '../../core/errors.js';
 import type { Deadline } from './deadlines.js';
 
 /** What a client still holds back when it was given up goes out as this: every place in its queue must get an answer. */
@@ -6,6 +7,16 @@ const NOTHING = '*1\r\n$4\r\nPING\r\n';
 
 /** The client has refused a command before it wrote anything: sent again, it is sent for the first time. */
 export class NotSentError extends Error {}
+
+/** The owner of a client that was handed in has begun a transaction on it. */
+export class QueuedError extends StorageUnavailableError {
+  constructor() {
+    super(
+      'Redis: QUEUED: the client that was handed in is inside a MULTI of its owner, so nothing is answered before its EXEC. ' +
+        'Give the cache a client of its own: client.duplicate().',
+    );
+  }
+}
 
 /** Answers after which a command surely did nothing, so that the client may send it once more. */
 const REDIRECTIONS = ['MOVED', 'ASK', 'TRYAGAIN'];
@@ -36,7 +47,7 @@ class GuardedCommand extends Command {
 }
 
 /** Sends it now, past automatic pipelining, and not twice, unless the server said that it had done nothing. */
-export function sendGuarded(
+export async function sendGuarded(
   client: Redis | Cluster,
   name: string,
   args: string[],
@@ -45,8 +56,16 @@ export function sendGuarded(
 ): Promise<unknown> {
   const { keyPrefix = '' } = client.options;
   const command = new GuardedCommand(name, args, { replyEncoding, keyPrefix }, deadline);
-  if (client instanceof Redis) return client.sendCommand(command) as Promise<unknown>;
-  return sendToCluster(client, command);
+  const sent =
+    client instanceof Redis ? client.sendCommand(command) : sendToCluster(client, command);
+  const answer = await sent;
+  if (isQueued(answer)) throw new QueuedError();
+  return answer;
+}
+
+/** What a server says to everything between MULTI and EXEC: it has done nothing yet, and perhaps never will. */
+function isQueued(answer: unknown): boolean {
+  return (typeof answer === 'string' || Buffer.isBuffer(answer)) && String(answer) === 'QUEUED';
 }
 
 function sendToCluster(client: Cluster, command: GuardedCommand): Promise<unknown> {
