@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Cache } from '../../lib/core/cache.js';
+import { Cache } from '../../lib/core/cache.js';
 import { redisStorage } from '../../lib/redis.js';
-import { makeCache } from '../support/make-cache.js';
+import { memoryStorage } from '../../lib/storages/memory/index.js';
+import { makeCache, testPlatform } from '../support/make-cache.js';
 import type { ServerProcess } from '../support/servers/process.js';
 import { startProxy, type Proxy } from '../support/servers/proxy.js';
 import { startRedis, until } from '../support/servers/redis.js';
@@ -126,6 +127,32 @@ test('P12 who joined a load that was outdated while it ran does not wait until i
   server.resume();
   expect(tookMs).toBeGreaterThan(240);
   expect(waitedMs).toBeLessThan(400);
+});
+
+test('P12 who waits for a load of another process finds out with the others that the server hangs', async () => {
+  const redis = redisStorage({ url: `redis://127.0.0.1:${server.port}` });
+  const leader = makeCache({ storage: redis });
+  // Told when a lease ends, it asks by itself as late as it may: after 500 ms, where the lease is not young.
+  const late = { ...testPlatform(), random: () => 0.999 };
+  const follower = new Cache({ storage: redis }, late, undefined, () => memoryStorage());
+  let finish!: (value: string) => void;
+  const leading = leader.getOrSet('k', () => new Promise((resolve) => (finish = resolve)), SCOPE);
+  const patience = { ...SCOPE, hardTimeout: '500ms' as const };
+  await expect(follower.getOrSet('k', () => 'never', patience)).rejects.toThrow();
+  const following = follower.getOrSet('k', () => 'own', SCOPE);
+  // It has been told that somebody else loads.
+  await sleep(150);
+  server.pause();
+  const taken = stalls.stopwatch();
+  const others = Array.from({ length: 10 }, (_, n) => follower.set(`other ${n}`, 1, SCOPE));
+  expect(await following).toBe('own');
+  const { waitedMs } = taken();
+  await Promise.all(others);
+  server.resume();
+  finish('led');
+  await Promise.all([leading, leader.close(), follower.close()]);
+  // By itself it would have asked 350 ms after the server stopped, and waited for 250 ms then.
+  expect(waitedMs).toBeLessThan(480);
 });
 
 describe('P12 no request waits for more than one deadline of 250 ms', () => {

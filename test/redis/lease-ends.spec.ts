@@ -36,15 +36,16 @@ afterEach(async () => {
   expect(waiting.every((count) => count === 0)).toBe(true);
 });
 
-/** Whoever is not told asks after half a second. */
-const TOLD_MS = 300;
+/** What should be "between 0 and 1": waiters ask by themselves much later than they ever would, after a second or more. */
+const LATE = 9;
+const TOLD_MS = 500;
 
-/** Waiters ask by themselves as late as they may. */
-function open(options: RedisStorageOptions, host: TestHost = testHost()): OpenStorage {
-  const storage = redisStorage({ timeout: '2s', ...options }).open({
-    ...host,
-    random: () => 0.999,
-  });
+function open(
+  options: RedisStorageOptions,
+  host: TestHost = testHost(),
+  random: () => number = () => LATE,
+): OpenStorage {
+  const storage = redisStorage({ timeout: '2s', ...options }).open({ ...host, random });
   opened.push(storage);
   return storage;
 }
@@ -160,7 +161,7 @@ describe('P9 who waits for a load elsewhere', () => {
   test('hears of an end that overtakes the answer', async () => {
     const ends = new LeaseEnds(resolveRedisOptions(plain()), '', () => undefined);
     const host = testHost();
-    await ends.ended(ends.expect('first'), 10, host.clock, Math.random).over;
+    await ends.ended(ends.expect('first'), 10, 0, host).over;
     await until(
       async () => (await cli(server.port, 'publish', 'nsc.leases', 'x')) === '1',
       'it listens',
@@ -169,7 +170,7 @@ describe('P9 who waits for a load elsewhere', () => {
     await cli(server.port, 'publish', 'nsc.leases', 'nsc:test:{b}:l:k');
     await sleep(20);
     const since = performance.now();
-    await ends.ended(interest, 60_000, host.clock, () => 0.999).over;
+    await ends.ended(interest, 60_000, 1_000, { ...host, random: () => LATE }).over;
     expect(performance.now() - since).toBeLessThan(TOLD_MS);
     expect(ends.size).toBe(0);
     ends.close();
@@ -198,7 +199,7 @@ describe('P9 who waits for a load elsewhere', () => {
 
   test('asks a few times in a second, not a hundred times, and hits within milliseconds of the store', async () => {
     const leader = open(plain());
-    const followers = [open(plain()), open(plain()), open(plain())];
+    const followers = [1, 2, 3].map(() => open(plain(), testHost(), Math.random));
     for (const follower of followers) await listens(follower, leader);
     const delays: number[] = [];
     await cli(server.port, 'config', 'resetstat');
@@ -229,9 +230,9 @@ describe('P9 who waits for a load elsewhere', () => {
       `three who wait: ${longest + 3} questions during a load of 1 s; ` +
         `a hit after the store in p50 ${at50.toFixed(1)} ms, p99 ${at99.toFixed(1)} ms`,
     );
-    // Three at once, then every 500 ms at the latest; polling every 10 to 50 ms, it was 100.
-    expect(longest).toBeLessThan(15);
-    expect(at99).toBeLessThan(TOLD_MS);
+    // Three at once, two or three times each while the lease is young, then every 250 to 500 ms; polling every 10 to 50 ms, it was 100.
+    expect(longest).toBeLessThan(22);
+    expect(at50).toBeLessThan(50);
   }, 30_000);
 });
 
@@ -339,7 +340,7 @@ describe('P9 who waits is told', () => {
     await cli(server.port, 'acl', 'setuser', 'mute', ...rights, 'resetchannels');
     const mute = { url: `redis://mute:p@127.0.0.1:${server.port}` };
     const host = testHost();
-    const [leader, follower] = [open(mute), open(mute, host)];
+    const [leader, follower] = [open(mute), open(mute, host, Math.random)];
     for (let round = 0; round < 3; round++) {
       const address = at(`k${round}`, { org: 'o' });
       const store = await lead(leader, address);

@@ -104,6 +104,7 @@ export class Connection {
 
   /** After lost bytes a client may wait for ever on a connection that looks healthy: several time-outs in a row end it. */
   noteTimeout(bucket: number): void {
+    this.leaseEnds.doubt();
     const master = this.serverOf(bucket);
     // One that is being connected to has its own limit. Cut at every third time-out, a slow one would never be reached.
     if (this.#nodes?.attempt(master)) return;

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '../../core/clock.js';
 import { StorageUnavailableError } from '../../core/errors.js';
+import type { StorageHost } from '../../core/storage.js';
 import { faultOf, messageOf } from './faults.js';
 import type { ResolvedRedisOptions } from './redis-options.js';
 import { Subscriber } from './subscriber.js';
@@ -18,9 +19,19 @@ interface Pause {
 }
 /** Told when the lease ends, it asks only in case that something was lost. */
 const TOLD: Pause = { least: 250, most: 500 };
+/**
+ * The same for a lease younger than that. Most loads are over by then, so that the server may hang rather than the load last:
+ * sooner asked, the wait and the deadline of the question come to less than two deadlines (P12).
+ */
+const TOLD_OF_YOUNG: Pause = { least: 100, most: 200 };
+const YOUNG_MS = 250;
 /** The subscription is on its way: it may miss what is said until then. */
 const STARTING: Pause = { least: 10, most: 50 };
 const UNTOLD: Pause = { least: 20, most: 100 };
+/** From a time-out until waiters ask: by then the circuit has counted all that timed out with it, and may be open. */
+const DOUBT_MS = 20;
+
+type Host = Pick<StorageHost, 'clock' | 'random'>;
 
 /** Somebody here who may have to wait for the end of a lease. */
 class Interest {
@@ -74,6 +85,7 @@ export class LeaseEnds {
   /** How often something may have been missed. */
   #gaps = 0;
   #triedAt = 0;
+  #stopDoubt: (() => void) | undefined;
   #isClosed = false;
 
   /**
@@ -108,24 +120,40 @@ export class LeaseEnds {
   }
 
   /**
-   * Somebody else has the lease, for `leftMs` more: resolves when it is worth asking again. Begins now, and ends by itself.
+   * Somebody else has the lease: resolves when it is worth asking again. Begins now, and ends by itself.
+   * @param leftMs for how long more
+   * @param ageMs for how long, or since when it was renewed
    */
-  ended(interest: Interest, leftMs: number, clock: Clock, random: () => number): Wait {
+  ended(interest: Interest, leftMs: number, ageMs: number, host: Host): Wait {
     this.#listen();
-    const { least, most } = this.#pauseFor(interest);
-    const mostMs = Math.min(leftMs + 1, least + random() * (most - least));
-    return { mostMs, over: interest.told(clock, mostMs) };
+    const { least, most } = this.#pauseFor(interest, ageMs);
+    const mostMs = Math.min(leftMs + 1, least + host.random() * (most - least));
+    return { mostMs, over: interest.told(host.clock, mostMs) };
+  }
+
+  /**
+   * A command was given up. If the server hangs, those who wait for a load of another process find out now; later they would
+   * wait for a deadline of their own, each in its turn (P12). If it is only slow, they ask once more.
+   */
+  doubt(): void {
+    if (this.#size === 0 || this.#stopDoubt || this.#isClosed) return;
+    this.#stopDoubt = systemClock.after(DOUBT_MS, () => {
+      this.#stopDoubt = undefined;
+      this.#tellAll();
+    });
   }
 
   /** Whoever waits asks again. Idempotent. */
   close(): void {
     this.#isClosed = true;
+    this.#stopDoubt?.();
     this.#subscriber?.close();
     this.#tellAll();
   }
 
-  #pauseFor({ gaps }: Interest): Pause {
-    if (this.#state === 'listening' && gaps === this.#gaps) return TOLD;
+  #pauseFor({ gaps }: Interest, ageMs: number): Pause {
+    if (this.#state === 'listening' && gaps === this.#gaps)
+      return ageMs < YOUNG_MS ? TOLD_OF_YOUNG : TOLD;
     return this.#state === 'away' ? UNTOLD : STARTING;
   }
 

@@ -106,9 +106,10 @@ export class RedisLeases implements Leases {
         throw error;
       });
     const [kind, bytes, old, leftMs] = reply as [Buffer, Buffer | null, Buffer, number?];
-    const { clock, random } = this.host;
     const wait =
-      leftMs === undefined ? undefined : this.ends.ended(interest, leftMs, clock, random);
+      leftMs === undefined
+        ? undefined
+        : this.ends.ended(interest, leftMs, leaseMs - leftMs, this.host);
     if (!wait) interest.drop();
     const entry = this.#entryIn(place, bytes, old.length > 0);
     if (kind[0] === HIT) return entry && { kind: 'hit', entry };
