@@ -1,5 +1,6 @@
 import type { CacheFault, CacheListener } from './cache-listener.js';
 import type { RemovalReason } from './entry.js';
+import { isPromise } from './guard.js';
 import type { ScopePath } from './scope.js';
 import type { RestoreReport } from './storage.js';
 
@@ -55,11 +56,13 @@ export class CacheState implements Required<CacheListener> {
     for (const reason of Object.keys(this.evictions)) delete this.evictions[reason];
   }
 
-  #tell(call: () => void): void {
+  /** A listener's own failure is its owner's; counting it is all that can be done without calling it again. */
+  #tell(call: () => unknown): void {
     try {
-      call();
+      const answer = call();
+      // Hooks are synchronous, but the types let an asynchronous one pass, and its rejection would end the process.
+      if (isPromise(answer)) answer.then(undefined, () => this.errors++);
     } catch {
-      // A listener's own failure is its owner's; counting it is all that can be done without calling it again.
       this.errors++;
     }
   }

@@ -159,9 +159,12 @@ export class ResilientStorage implements OpenStorage {
       this.#breaker.succeeded();
       return result;
     } catch (error) {
+      // The caller's own mistake: the storage has answered, and nothing of it is journaled.
+      if (timed.ownError && timed.ownError.error === error) this.#breaker.succeeded();
+      else this.#noteFailure(error, before);
       if (timed.ownError) throw timed.ownError.error;
       if (isStorageFault(error)) this.#replay.keep(note);
-      throw this.#noteFailure(error, before);
+      throw error;
     }
   }
 

@@ -240,6 +240,36 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
 
   it.each([
     [
+      'an update whose own function throws',
+      (cache: ReturnType<typeof createTestCache>) =>
+        cache.update('k', () => {
+          throw new RangeError('mine');
+        }),
+    ],
+    [
+      'a merge that must find an entry and finds none',
+      (cache: ReturnType<typeof createTestCache>) =>
+        cache.merge('missing', { a: 1 }, { mustExist: true }),
+    ],
+    [
+      'an increment of a text',
+      (cache: ReturnType<typeof createTestCache>) => cache.increment('text'),
+    ],
+  ])('P12 %s closes the circuit too: the storage has answered', async (_name, probe) => {
+    const { clock, faulty, cache } = setUp();
+    await cache.set('k', 1);
+    await cache.set('text', 'text');
+    faulty.failNext(Infinity);
+    for (let at = 0; at < 5; at++) await cache.get('k');
+    faulty.recover();
+    await clock.advanceAsync(500);
+    await probe(cache).catch(() => undefined);
+    expect(await cache.get('k')).toBe(1);
+    expect((await cache.stats()).storage).toMatchObject({ circuitOpen: 0 });
+  });
+
+  it.each([
+    [
       'delete',
       (cache: ReturnType<typeof createTestCache>) => cache.delete('k', { scope: { org: 'o' } }),
     ],
@@ -323,6 +353,18 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
     expect(await cache.get('missing')).toBeUndefined();
     expect(await cache.delete('k')).toBe(true);
     expect((await cache.stats()).errors).toBeGreaterThan(0);
+  });
+
+  it('so does one that is asynchronous and rejects', async () => {
+    const fail = (): never => Promise.reject(new Error('listener')) as never;
+    const { cache } = setUp({
+      listener: { onHit: fail, onMiss: fail, onWrite: fail, onRemoval: fail, onFault: fail },
+    });
+    await cache.set('k', 1);
+    expect(await cache.get('k')).toBe(1);
+    expect(await cache.get('missing')).toBeUndefined();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect((await cache.stats()).errors).toBe(3);
   });
 });
 
