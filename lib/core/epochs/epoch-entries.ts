@@ -30,17 +30,27 @@ export class EpochEntries {
 
   /** Of a physical key. `expected`: the place that must be in it. */
   async at(physical: string, expected?: EntryAddress): Promise<Loaded | undefined> {
-    const bytes = await this.inner.get(physical);
-    const envelope = bytes && decodeEnvelope(bytes, (part) => this.host.checksum(part));
+    const envelope = await this.#envelopeAt(physical);
     if (!envelope) return undefined;
     if (expected && !envelope.isFor(expected.scope.id, expected.key)) return undefined;
     const scope = expected?.scope ?? this.host.scopes.parse(envelope.scope);
     if (!scope) return undefined;
     const epochs = await this.epochs.current(scope, envelope.tags, undefined);
     if (!isRecorded(epochs, envelope)) return undefined;
-    const entry = this.#entryOf(envelope);
-    if (!isUsable(entry, this.host.clock.monotonic())) return undefined;
-    return { entry, address: { scope, key: envelope.key }, payload: envelope.payload, epochs };
+    const address = { scope, key: envelope.key };
+    const entry = this.#entryOf(envelope, address);
+    return entry && isUsable(entry, this.host.clock.monotonic())
+      ? { entry, address, payload: envelope.payload, epochs }
+      : undefined;
+  }
+
+  /** Whether nobody can use it any more. What only this process cannot read, another one may. */
+  async isOver(physical: string): Promise<boolean> {
+    const envelope = await this.#envelopeAt(physical);
+    if (!envelope || this.host.clock.now() >= endOf(envelope)) return true;
+    const scope = this.host.scopes.parse(envelope.scope);
+    if (!scope) return false;
+    return !isRecorded(await this.epochs.current(scope, envelope.tags, undefined), envelope);
   }
 
   /** @param payload the value in bytes */
@@ -72,16 +82,29 @@ export class EpochEntries {
 
   /** The same value with another life. */
   async renew(at: EntryAddress, { entry, payload, epochs }: Loaded, ttlMs: number): Promise<void> {
-    const { value, sliding, tags } = entry;
+    const { value, sliding, tags, loadMs } = entry;
     const graceMs = entry.staleUntil - entry.freshUntil || 0;
-    await this.write(at, { value, ttlMs, graceMs, sliding, tags }, payload, epochs);
+    const life = { ttlMs, graceMs, ...(loadMs !== undefined && { loadMs }) };
+    await this.write(at, { value, sliding, tags, ...life }, payload, epochs);
   }
 
-  #entryOf(envelope: Envelope): StoredEntry {
-    const { clock } = this.host;
+  async #envelopeAt(physical: string): Promise<Envelope | undefined> {
+    const bytes = await this.inner.get(physical);
+    return bytes && decodeEnvelope(bytes, (part) => this.host.checksum(part));
+  }
+
+  /** `undefined`: its value cannot be read, which is reported. It is a miss then, and stands in nobody's way. */
+  #entryOf(envelope: Envelope, { key, scope }: EntryAddress): StoredEntry | undefined {
+    const { clock, listener } = this.host;
     const storedAt = clock.monotonic() - (clock.now() - envelope.storedAt);
     const { ttlMs, graceMs, sliding, tags, loadMs } = envelope;
-    const value = this.host.serializer.deserialize(envelope.payload);
+    let value: unknown;
+    try {
+      value = this.host.serializer.deserialize(envelope.payload);
+    } catch (error) {
+      listener.onFault?.({ during: 'read', storage: this.inner.name, error, key, scope });
+      return undefined;
+    }
     return {
       value,
       ttlMs,
@@ -93,4 +116,9 @@ export class EpochEntries {
       ...(loadMs !== undefined && { loadMs }),
     };
   }
+}
+
+/** Wall-clock ms. */
+function endOf({ storedAt, ttlMs, graceMs }: Envelope): number {
+  return storedAt + ttlMs + graceMs;
 }

@@ -186,7 +186,7 @@ export class EpochStorage implements OpenStorage {
   async removeExpired(): Promise<number> {
     let removed = 0;
     for await (const physical of this.inner.keys?.(this.#keys.entries) ?? []) {
-      if (await this.#entries.at(physical)) continue;
+      if (!(await this.#entries.isOver(physical))) continue;
       await this.#locks.run(physical, async () => this.inner.delete(physical));
       removed++;
     }

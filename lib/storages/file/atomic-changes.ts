@@ -2,7 +2,7 @@ import { counted } from '../../core/counting.js';
 import { StorageUnavailableError } from '../../core/errors.js';
 import type { NewEntry } from '../../core/entry.js';
 import type { Change, ChangeResult, EntryAddress, StorageHost } from '../../core/storage.js';
-import { isSameValue, timesFrom, toStored, type FileEntry } from './entry-file.js';
+import { isSameValue, timesFrom, type FileEntry } from './entry-file.js';
 import type { Place } from './file-layout.js';
 import type { FileParts } from './file-parts.js';
 import { Turns } from './turns.js';
@@ -38,11 +38,11 @@ export class AtomicChanges {
     return files.alone(place, async () => {
       for (let round = 0; round < ROUNDS_MAX; round++) {
         const file = this.#liveOnly(await files.readAlone(at, place));
-        const current = file && toStored(this.host, file);
+        const current = file && files.stored(at, file);
         const value = counted(at, current ? current.value : 0, by);
         const { sliding, tags } = current ?? { sliding: false, tags: [] };
         const entry = { value, ttlMs, graceMs: 0, sliding, tags };
-        if (await this.#put(at, place, entry, file)) return value;
+        if (await this.#put(at, place, entry, current && file)) return value;
       }
       throw givenUp('incrementing', at);
     });
@@ -56,7 +56,7 @@ export class AtomicChanges {
   ): Promise<ChangeResult | undefined> {
     const { files } = this.parts;
     const seen = this.#liveOnly(await files.read(at, place));
-    const result = await change(seen && toStored(this.host, seen));
+    const result = await change(seen && files.stored(at, seen));
     if (!('write' in result)) return result;
     const isDone = await files.alone(place, async () => {
       const there = this.#liveOnly(await files.readAlone(at, place));

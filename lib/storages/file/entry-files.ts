@@ -1,5 +1,5 @@
 import type { EntrySealer } from '../../core/entry-sealer.js';
-import type { NewEntry } from '../../core/entry.js';
+import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import { CacheError } from '../../core/errors.js';
 import type { EnvelopeTimes } from '../../core/envelope.js';
 import type { Awaitable, EntryAddress, StorageHost } from '../../core/storage.js';
@@ -13,6 +13,7 @@ import {
   renewedHead,
   resealed,
   timesFrom,
+  toStored,
   usedNow,
   type FileEntry,
 } from './entry-file.js';
@@ -62,6 +63,16 @@ export class EntryFiles {
       at,
     );
     return moved === undefined ? undefined : this.#putBackIfGood(at, place, moved);
+  }
+
+  /** The entry as the core sees it; `undefined` where its value cannot be read (a class whose codec is gone): a miss, reported. */
+  stored(at: EntryAddress, file: FileEntry): StoredEntry | undefined {
+    try {
+      return toStored(this.host, file);
+    } catch (error) {
+      this.#report(error, at);
+      return undefined;
+    }
   }
 
   encode(
@@ -189,7 +200,7 @@ export class EntryFiles {
     return file;
   }
 
-  #report(error: CacheError, { key, scope }: EntryAddress): void {
+  #report(error: unknown, { key, scope }: EntryAddress): void {
     this.host.listener.onFault?.({ during: 'read', storage: 'file', error, key, scope });
   }
 }

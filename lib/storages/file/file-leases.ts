@@ -2,7 +2,7 @@ import { systemClock } from '../../core/clock.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import type { EntryAddress, Lease, LeaseAnswer, Leases, StorageHost } from '../../core/storage.js';
 import { hasCode, identityOf, unlinkIfThere } from './disk.js';
-import { markOf, toStored, type FileEntry } from './entry-file.js';
+import { markOf, type FileEntry } from './entry-file.js';
 import type { EntryFiles } from './entry-files.js';
 import type { Place } from './file-layout.js';
 import { readLease, rewriteLease, writeLease, type LeaseRecord } from './lease-file.js';
@@ -28,13 +28,13 @@ export class FileLeases implements Leases {
 
   async acquire(at: EntryAddress, leaseMs: number, refresh = false): Promise<LeaseAnswer> {
     const place = this.files.layout.placeOf(at);
-    const early = refresh ? undefined : this.#hit(await this.files.read(at, place));
+    const early = refresh ? undefined : this.#hit(at, await this.files.read(at, place));
     if (early) return early;
     return this.files.alone(place, async () => {
       const file = await this.files.readAlone(at, place);
-      const hit = refresh ? undefined : this.#hit(file);
+      const hit = refresh ? undefined : this.#hit(at, file);
       if (hit) return hit;
-      const stale = this.#stale(file);
+      const stale = this.#stale(at, file);
       if (await this.#isHeld(await readLease(place), file))
         return { kind: 'busy', stale, changed: (maxMs) => this.#changed(at, place, maxMs) };
       return { kind: 'leased', lease: await this.#take(at, place, file, leaseMs), stale };
@@ -111,13 +111,15 @@ export class FileLeases implements Leases {
     return { at, place, token } as FileLease;
   }
 
-  #hit(file: FileEntry | undefined): LeaseAnswer | undefined {
+  #hit(at: EntryAddress, file: FileEntry | undefined): LeaseAnswer | undefined {
     const isFresh = file !== undefined && this.host.clock.now() < file.freshUntil;
-    return isFresh ? { kind: 'hit', entry: toStored(this.host, file) } : undefined;
+    const entry = isFresh ? this.files.stored(at, file) : undefined;
+    return entry && { kind: 'hit', entry };
   }
 
-  #stale(file: FileEntry | undefined): StoredEntry | undefined {
-    return file && this.host.clock.now() < file.staleUntil ? toStored(this.host, file) : undefined;
+  #stale(at: EntryAddress, file: FileEntry | undefined): StoredEntry | undefined {
+    const isUsable = file !== undefined && this.host.clock.now() < file.staleUntil;
+    return isUsable ? this.files.stored(at, file) : undefined;
   }
 
   async #valid(at: EntryAddress, place: Place, token: string): Promise<LeaseRecord | undefined> {

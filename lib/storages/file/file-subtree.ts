@@ -97,10 +97,10 @@ export class FileSubtree {
     )) {
       const found = isEntryName(name) ? await this.found.read(folder, name) : undefined;
       if (!found || !this.#isFresh(found.file)) continue;
-      yield {
-        address: found.at,
-        entry: toStored(this.host, found.file, options.keysOnly !== true),
-      };
+      const entry = options.keysOnly
+        ? toStored(this.host, found.file, false)
+        : this.files.stored(found.at, found.file);
+      if (entry) yield { address: found.at, entry };
     }
   }
 

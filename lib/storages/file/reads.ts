@@ -1,7 +1,6 @@
-import { CacheError } from '../../core/errors.js';
 import type { StoredEntry } from '../../core/entry.js';
 import type { EntryAddress, ReadOptions, StorageHost } from '../../core/storage.js';
-import { toStored, type FileEntry } from './entry-file.js';
+import type { FileEntry } from './entry-file.js';
 import type { Place } from './file-layout.js';
 import type { FileParts } from './file-parts.js';
 
@@ -18,11 +17,11 @@ export class Reads {
     const file = await files.read(at, place);
     const now = this.host.clock.now();
     if (!file || now >= file.staleUntil) return undefined;
-    if (options?.peek === true) return this.#decoded(at, file);
+    if (options?.peek === true) return files.stored(at, file);
     const renews = file.envelope.sliding && now < file.freshUntil && now !== file.envelope.storedAt;
     const current = renews ? await this.#slide(at, place, file, now) : file;
     this.#noteRead(at, place, file, now);
-    return this.#decoded(at, current);
+    return files.stored(at, current);
   }
 
   /** The entry with its life renewed; as it was, when it was replaced or removed in between. */
@@ -52,17 +51,6 @@ export class Reads {
     this.parts.inBackground(
       this.parts.files.noteUse(place).catch((error: unknown) => this.#report('noteUse', error, at)),
     );
-  }
-
-  /** A value that cannot be read (a class whose codec is gone) is a miss, like any other damage. */
-  #decoded(at: EntryAddress, file: FileEntry): StoredEntry | undefined {
-    try {
-      return toStored(this.host, file);
-    } catch (error) {
-      if (!(error instanceof CacheError)) throw error;
-      this.#report('read', error, at);
-      return undefined;
-    }
   }
 
   #report(during: string, error: unknown, at: EntryAddress): void {

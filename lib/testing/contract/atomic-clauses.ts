@@ -92,6 +92,25 @@ export function atomicClauses(clause: StorageClause, inFleet: boolean): void {
     },
   );
 
+  clause('S1', 'an increment leaves the life of its counter as it is', async (bench) => {
+    const cache = bench.open();
+    await cache.set('slides', 1, { ttl: bench.life, sliding: true });
+    await cache.set('grace', 1, { ttl: bench.life, grace: '1h' });
+    await bench.pass(bench.lifeMs / 2);
+    assertEqual(await cache.increment('slides'), 2, 'the counter that slides');
+    assertEqual(await cache.increment('grace'), 2, 'the counter with a grace');
+    await cache.get('slides');
+    await bench.pass((bench.lifeMs * 3) / 4);
+    assertEqual(
+      await cache.get('slides'),
+      2,
+      'the counter, three quarters of its life after it was read',
+    );
+    assertEqual(await cache.get('grace'), undefined, 'the other counter, whose life is over');
+    const late = await cache.lookup('grace', { allowStale: true });
+    assertEqual(late.hit && late.value, 2, 'the other counter, within its grace');
+  });
+
   clause('S4', 'a counter refuses what is no number and leaves it', async (bench) => {
     const cache = bench.open();
     await cache.set('n', 'text');
