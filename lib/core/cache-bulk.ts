@@ -8,9 +8,16 @@ import { BulkLoadError, describe, InvalidOptionsError, typeInWords } from './err
 import type { LoadSettings } from './load-settings.js';
 import { PATIENCE_MS, requestOf } from './load-request.js';
 import type { Loading } from './loading.js';
-import { MISS, type Lookup } from './lookup.js';
+import { MISS, type Hit, type Lookup } from './lookup.js';
+import { PartialRead } from './partial-read.js';
 import type { StorageFaults } from './storage-faults.js';
 import type { Awaitable, EntryAddress, OpenStorage, WriteOptions } from './storage.js';
+
+interface BulkRead {
+  readonly entries: readonly (StoredEntry | undefined)[];
+  /** Nothing failed. */
+  readonly isWhole: boolean;
+}
 
 /** Operations on many keys: one round trip where the storage has one, single-flight per key all the same. */
 export class CacheBulk {
@@ -21,11 +28,21 @@ export class CacheBulk {
     readonly faults: StorageFaults,
   ) {}
 
+  /** What could not be read is a miss. */
   async read(
     at: readonly EntryAddress[],
     options: LookupOptions | undefined,
-  ): Promise<(StoredEntry | undefined)[]> {
-    return (await this.#tryToRead(at, options)) ?? at.map(() => undefined);
+  ): Promise<readonly (StoredEntry | undefined)[]> {
+    return (await this.#tryToRead(at, options)).entries;
+  }
+
+  /** Everything is a miss when something could not be read: who looks for the nearest must not take one that is not. */
+  async readAll(
+    at: readonly EntryAddress[],
+    options: LookupOptions | undefined,
+  ): Promise<readonly (StoredEntry | undefined)[]> {
+    const { entries, isWhole } = await this.#tryToRead(at, options);
+    return isWhole ? entries : at.map(() => undefined);
   }
 
   async write(
@@ -65,23 +82,21 @@ export class CacheBulk {
     keys: readonly CacheKey[],
     loader: ManyLoader<CacheKey, unknown>,
     settings: LoadSettings,
-    judge: (entry: StoredEntry | undefined, at: EntryAddress) => Lookup<unknown>,
+    judge: (entry: StoredEntry | undefined, at: EntryAddress) => Hit<unknown> | undefined,
   ): Promise<unknown[]> {
     const { revision, platform } = this.loading;
     const { clock } = platform;
     const since = clock.monotonic();
-    const read = await this.#tryToRead(at, settings.tiers);
-    const isAway = read === undefined && clock.monotonic() - since >= PATIENCE_MS;
-    const entries = read ?? [];
+    const { entries, isWhole } = await this.#tryToRead(at, settings.tiers);
+    const isAway = !isWhole && clock.monotonic() - since >= PATIENCE_MS;
     const batch = new LoadBatch(loader, clock);
     const pending = at.map(async (one, index) => {
       const found = judge(entries[index], one);
-      if (found.hit) return found.value;
+      if (found) return found.value;
       const load = (context: LoadContext): Promise<unknown> => batch.load(keys[index]!, context);
       const request = requestOf(one, load, settings, entries[index], revision, isAway);
       if (!this.loading.flights.find(request.id)) batch.expectOneMore();
-      const obtained = await this.loading.obtain(request);
-      return obtained.value;
+      return (await this.loading.obtain(request)).value;
     });
     batch.seal();
     const results = await Promise.allSettled(pending);
@@ -94,16 +109,20 @@ export class CacheBulk {
     return this.loading.fences.settled(this.loading.between(at, fence, act));
   }
 
-  /** `undefined` when the storage failed. */
   async #tryToRead(
     at: readonly EntryAddress[],
     options: LookupOptions | undefined,
-  ): Promise<(StoredEntry | undefined)[] | undefined> {
-    if (at.length === 0) return [];
+  ): Promise<BulkRead> {
     try {
-      return await this.storage.readMany(at, options);
+      return {
+        entries: at.length === 0 ? [] : await this.storage.readMany(at, options),
+        isWhole: true,
+      };
     } catch (error) {
-      return this.faults.degrade('getMany', error, undefined, at[0]);
+      const isPartial = error instanceof PartialRead;
+      const entries = isPartial ? error.entries : at.map(() => undefined);
+      const read: BulkRead = { entries, isWhole: false };
+      return this.faults.degrade('getMany', isPartial ? error.cause : error, read, at[0]);
     }
   }
 }

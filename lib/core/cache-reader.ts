@@ -4,11 +4,10 @@ import type { Clock } from './clock.js';
 import type { StoredEntry } from './entry.js';
 import { isDueEarly } from './early-refresh.js';
 import { isPromise } from './guard.js';
-import type { Obtained } from './landing.js';
 import type { LoadSettings } from './load-settings.js';
-import { PATIENCE_MS, requestOf, type LoadRequest } from './load-request.js';
+import { PATIENCE_MS, requestOf } from './load-request.js';
 import type { Loading } from './loading.js';
-import { MISS, type Lookup } from './lookup.js';
+import { MISS, type Hit, type Lookup } from './lookup.js';
 import type { StorageFaults } from './storage-faults.js';
 import type { EntryAddress, OpenStorage, WriteOptions } from './storage.js';
 import type { ValuePolicy } from './value/value-policy.js';
@@ -81,7 +80,7 @@ export class CacheReader {
     if (found !== undefined && this.isFresh(found))
       return Promise.resolve(this.#freshHit(found, at, loader, settings));
     const request = requestOf(at, loader, settings, found, this.loading.revision);
-    return this.#obtain(request).then((obtained) => this.values.release(obtained.value));
+    return this.loading.obtain(request).then((obtained) => this.values.release(obtained.value));
   }
 
   async getOrSetDetailed(
@@ -135,6 +134,13 @@ export class CacheReader {
     };
   }
 
+  /** The hit in what a read found, counted; `undefined`: a load has to say what it was. */
+  freshHit(entry: Found, at: EntryAddress): Hit<unknown> | undefined {
+    if (entry === undefined || !this.isFresh(entry)) return undefined;
+    const found = this.lookupOf(entry, at, false);
+    return found.hit ? found : undefined;
+  }
+
   /** Entries without grace were judged by the storage already; the clock is asked only for the others. */
   isFresh(entry: StoredEntry): boolean {
     return entry.freshUntil === entry.staleUntil || this.clock.monotonic() < entry.freshUntil;
@@ -155,7 +161,7 @@ export class CacheReader {
       return { value, outcome: 'hit', stored: true, expiresAt: this.#wallTime(entry.freshUntil) };
     }
     const request = requestOf(at, loader, settings, entry, revision, read === AWAY);
-    const obtained = await this.#obtain(request);
+    const obtained = await this.loading.obtain(request);
     const expiresAt =
       obtained.freshUntil === undefined ? undefined : this.#wallTime(obtained.freshUntil);
     return {
@@ -180,14 +186,6 @@ export class CacheReader {
         this.loading.refresh(requestOf(at, loader, settings, entry, revision));
     }
     return value;
-  }
-
-  async #obtain(request: LoadRequest): Promise<Obtained> {
-    const { at } = request;
-    const obtained = await this.loading.obtain(request);
-    if (obtained.outcome === 'stale') this.state.onHit(at.key, at.scope, true);
-    else this.state.onMiss(at.key, at.scope);
-    return obtained;
   }
 
   /** A failed read is a miss, or an error, as `onStorageError` says. */

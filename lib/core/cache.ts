@@ -340,7 +340,7 @@ export class Cache {
       keys,
       loader as ManyLoader<CacheKey, unknown>,
       settings,
-      (entry, where) => this.#reader.lookupOf(entry, where, false),
+      (entry, where) => this.#reader.freshHit(entry, where),
     );
     return values.map((value) => this.#values.release(value) as T);
   }
@@ -355,7 +355,7 @@ export class Cache {
   ): Promise<(Lookup<T> & { readonly hit: true; readonly scope: ScopeSelector }) | typeof MISS> {
     const nearest = this.#addressOf(key, options);
     const at = nearest.scope.lineage().map((scope) => ({ scope, key: nearest.key }));
-    const entries = await this.#bulk.read(at, options);
+    const entries = await this.#bulk.readAll(at, options);
     const index = entries.findIndex(
       (entry) =>
         entry !== undefined && (options?.allowStale === true || this.#reader.isFresh(entry)),

@@ -132,7 +132,11 @@ export class LoadRun {
     const renew = (): void => {
       storage.leases!.renew(lease, leaseMs).then(
         (valid) => (valid ? arm() : undefined),
-        (error: unknown) => this.#fault('renew', error),
+        (error: unknown) => {
+          this.#fault('renew', error);
+          // Still ours for two thirds of its time, for all that is known.
+          arm();
+        },
       );
     };
     arm();

@@ -54,9 +54,25 @@ export class Loading implements LoadHost {
     return Math.max(this.flights.size, this.#runs.size);
   }
 
-  /** The value for a key that the storage had no fresh entry for. Rejects with the loader's error, or LoadTimeoutError. */
+  /**
+   * The value for a key that the storage had no fresh entry for, counted as what it turned out to be. Rejects with the
+   * loader's error, or LoadTimeoutError.
+   */
   async obtain(request: LoadRequest): Promise<Obtained> {
     checkFunction(request.loader, 'getOrSet: the loader');
+    const { key, scope } = request.at;
+    let isStale = false;
+    try {
+      const obtained = await this.#obtain(request);
+      isStale = obtained.outcome === 'stale';
+      return obtained;
+    } finally {
+      if (isStale) this.state.onHit(key, scope, true);
+      else this.state.onMiss(key, scope);
+    }
+  }
+
+  async #obtain(request: LoadRequest): Promise<Obtained> {
     const note = this.notes.find(request.id);
     if (note && !note.hidesStale && request.stale) return standIn(request.stale);
     if (note?.failure) throw note.failure.error;

@@ -18,6 +18,8 @@ class Fleet implements StorageDriver {
   readonly name = 'fleet';
   readonly holders = new Map<string, { lease: Lease; until: number }>();
   renewals = 0;
+  /** So many of the next renewals get no answer. */
+  lostRenewals = 0;
   /** As a full server: reads and removals work, leases do not. */
   hasNoLeases = false;
   /** The answers of `acquire` and `store` come when it has resolved, after the storage has done its work. */
@@ -101,6 +103,7 @@ class Fleet implements StorageDriver {
 
   #renew(lease: Lease, leaseMs: number): boolean {
     this.renewals++;
+    if (this.lostRenewals-- > 0) throw new Error('no answer');
     const holder = this.holders.get(lease.at.key);
     if (holder?.lease !== lease) return false;
     holder.until = this.clock.monotonic() + leaseMs;
@@ -129,6 +132,21 @@ describe('leases', () => {
     expect(fleet.holders.size).toBe(0);
     await clock.advanceAsync(10_000);
     expect(fleet.renewals).toBe(10);
+  });
+
+  it('P9 a renewal that gets no answer does not end the lease: the next one keeps it', async () => {
+    const { clock, fleet, cache } = setUp();
+    const source = deferred<string>();
+    const caller = cache.getOrSet('k', () => source.promise, { lease: 3 });
+    fleet.lostRenewals = 1;
+    await clock.advanceAsync(10_000);
+    expect(fleet.holders.get('k')!.until).toBeGreaterThan(clock.monotonic());
+    source.resolve('loaded');
+    expect(await caller).toBe('loaded');
+    expect(await cache.get('k')).toBe('loaded');
+    const { renewals } = fleet;
+    await clock.advanceAsync(10_000);
+    expect(fleet.renewals).toBe(renewals);
   });
 
   it('P9 a loader that never settles keeps its lease no longer than the hard timeout', async () => {

@@ -332,6 +332,22 @@ describe.each(STORAGES)('loading, on %s', (name, makeStorage) => {
       expect(await cache.stats()).toMatchObject({ staleHits: 2, loadErrors: 1, loads: 2 });
     });
 
+    it('getOrSet and getOrSetMany count alike: a stale value is a hit, a load that fails is a miss', async () => {
+      const { clock, cache } = setUp();
+      await cache.setMany({ a: 1, b: 1 }, { ttl: 10, grace: 60 });
+      await clock.advanceAsync(10_000);
+      const fail = (): never => {
+        throw new Error('source');
+      };
+      expect(await cache.getOrSetMany(['a'], fail)).toEqual([1]);
+      expect(await cache.stats()).toMatchObject({ hits: 1, staleHits: 1, misses: 0 });
+      expect(await cache.getOrSet('b', fail)).toBe(1);
+      expect(await cache.stats()).toMatchObject({ hits: 2, staleHits: 2, misses: 0 });
+      await expect(cache.getOrSet('c', fail)).rejects.toThrow('source');
+      await expect(cache.getOrSetMany(['d'], fail)).rejects.toMatchObject({ code: 'BULK_LOAD' });
+      expect(await cache.stats()).toMatchObject({ hits: 2, misses: 2 });
+    });
+
     it('with both errorTtl and grace, the stale value keeps serving for the whole throttle', async () => {
       const { clock, source, read } = setUp({ ttl: 10, grace: 60, errorTtl: 5 });
       source.gate.resolve('old');

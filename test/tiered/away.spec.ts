@@ -41,6 +41,41 @@ describe('P12 while the far tier is away', () => {
     expect(await b.cache.getMany(['k'])).toEqual([undefined]);
   });
 
+  test('near values serve in bulk reads too, whatever is not near beside them', async () => {
+    await b.cache.set('near', 1);
+    await fleet.advance(1);
+    await takeAway();
+    expect(await b.cache.getMany(['near', 'other'])).toEqual([1, undefined]);
+    const asked: unknown[] = [];
+    const loaded = b.cache.getOrSetMany(['near', 'other'], (keys) => {
+      asked.push(...keys);
+      return keys.map(() => 2);
+    });
+    await fleet.advance(1_000);
+    expect(await loaded).toEqual([1, 2]);
+    expect(asked).toEqual(['other']);
+    expect(b.faults.length).toBeGreaterThan(0);
+  });
+
+  test("with onStorageError 'throw' a bulk read rejects when one of its keys could not be read", async () => {
+    const strict = await fleet.node({}, { onStorageError: 'throw' });
+    await strict.cache.set('near', 1);
+    await fleet.advance(1);
+    await takeAway();
+    expect(await strict.cache.getMany(['near'])).toEqual([1]);
+    await expect(strict.cache.getMany(['near', 'other'])).rejects.toMatchObject({
+      name: 'StorageUnavailableError',
+    });
+  });
+
+  test('an inherited value is not taken from further out because the nearest could not be read', async () => {
+    await a.cache.set('theme', 'dark', { scope: USER });
+    await b.cache.set('theme', 'light');
+    await fleet.advance(1);
+    await takeAway();
+    expect(await b.cache.getInherited('theme', { scope: USER })).toEqual({ hit: false });
+  });
+
   test('staleWhileAway 0 serves none that may be stale', async () => {
     const strict = await fleet.node({ staleWhileAway: 0 });
     await strict.cache.set('k', 1);

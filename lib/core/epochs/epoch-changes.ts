@@ -92,7 +92,10 @@ export class EpochChanges {
     const payload = this.host.serializer.serialize(write.value);
     const life =
       ttl === 'remaining' && live
-        ? { ...write, ttlMs: Math.max(1, live.entry.freshUntil - this.host.clock.monotonic()) }
+        ? {
+            ...write,
+            remainingMs: Math.max(1, live.entry.freshUntil - this.host.clock.monotonic()),
+          }
         : write;
     const current = await this.epochs.current(at.scope, write.tags, 'create');
     if (stillValid?.() === false) return undefined;

@@ -80,12 +80,13 @@ class LruRule implements EvictionRule {
   onSet(entry: RuleEntry, replaces: RuleEntry | undefined): readonly RuleEffect[] | undefined {
     const groupId = groupOf(entry, this.options.per);
     if (groupId === undefined || this.options.only?.(entry) === false) return undefined;
+    const { max = Infinity, maxBytes = Infinity } = this.options;
+    if (entry.bytes > maxBytes) return [{ action: 'evict', entry, reason: 'size' }];
     const group = this.#group(groupId);
     const effects: RuleEffect[] = [];
-    const { max = Infinity, maxBytes = Infinity } = this.options;
-    let size = group.list.size + (replaces && this.#links.has(replaces) ? 0 : 1);
-    let bytes = group.bytes + entry.bytes - (replaces?.bytes ?? 0);
-    if (entry.bytes > maxBytes) return [{ action: 'evict', entry, reason: 'size' }];
+    const counted = replaces && this.#links.has(replaces) ? replaces : undefined;
+    let size = group.list.size + (counted ? 0 : 1);
+    let bytes = group.bytes + entry.bytes - (counted?.bytes ?? 0);
     for (const victim of this.#fromOldest(group, replaces)) {
       if (size <= max && bytes <= maxBytes) break;
       effects.push({ action: 'evict', entry: victim, reason: size > max ? 'lru' : 'size' });

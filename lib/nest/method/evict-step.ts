@@ -1,4 +1,4 @@
-import { CacheError } from '../../core/errors.js';
+import { CacheError, StorageUnavailableError } from '../../core/errors.js';
 import type { ScopeSelector } from '../../core/scope.js';
 import type { MethodCall } from './call-context.js';
 import { variantsTag } from './entry-key.js';
@@ -28,35 +28,52 @@ export class EvictStep {
     const { condition } = this.planned.options;
     if (condition && !(await condition(call))) return;
     try {
-      await this.#evict(call, this.#scope.selector(call));
+      const scope = this.#scope.selector(call);
+      for (const evict of this.#evictions(call, scope)) await this.#carryOut(evict);
     } catch (error) {
-      if (!(error instanceof CacheError)) throw error;
-      this.tools.warnings.once(
-        this.plan.label,
-        `evict ${error.code}`,
-        `NOTHING WAS EVICTED. ${error.message}`,
-      );
+      this.#explain(error, 'NOTHING WAS EVICTED.');
     }
   }
 
-  async #evict(call: MethodCall, scope: ScopeSelector): Promise<void> {
+  /** What is to be evicted, all of it known before anything goes. */
+  #evictions(call: MethodCall, scope: ScopeSelector): (() => Promise<unknown>)[] {
     const { cache, names, options } = this.planned;
-    if (options.allEntries === true && names.length === 0) await cache.evictScope(scope);
-    if (options.allEntries === true && names.length > 0)
-      await cache.evictTags(names.map(nameTag), { scope });
-    if (options.tags)
-      await cache.evictTags(
-        typeof options.tags === 'function' ? atOnce(options.tags(call), 'tags') : options.tags,
-        { scope },
+    const tags =
+      typeof options.tags === 'function' ? atOnce(options.tags(call), 'tags') : options.tags;
+    const evictions: (() => Promise<unknown>)[] = [];
+    if (options.allEntries === true)
+      evictions.push(() =>
+        names.length === 0
+          ? cache.evictScope(scope)
+          : cache.evictTags(names.map(nameTag), { scope }),
       );
-    const isByKey = options.allEntries !== true && (this.planned.hasOwnKey || !options.tags);
-    if (isByKey) for (const name of names) await this.#evictKey(name, call, scope);
+    if (tags) evictions.push(() => cache.evictTags(tags, { scope }));
+    const isByKey = options.allEntries !== true && (this.planned.hasOwnKey || !tags);
+    if (isByKey) for (const name of names) evictions.push(...this.#ofKey(name, call, scope));
+    return evictions;
   }
 
-  async #evictKey(name: string, call: MethodCall, scope: ScopeSelector): Promise<void> {
+  #ofKey(name: string, call: MethodCall, scope: ScopeSelector): (() => Promise<unknown>)[] {
     const { cache } = this.planned;
     const key = this.tools.keys.base(name, call, this.plan, this.planned);
-    await cache.delete(key, { scope });
-    if (this.tools.hasVariants(name)) await cache.evictTags(variantsTag(key), { scope });
+    const variants = (): Promise<unknown> => cache.evictTags(variantsTag(key), { scope });
+    const entry = (): Promise<unknown> => cache.delete(key, { scope });
+    return this.tools.hasVariants(name) ? [entry, variants] : [entry];
+  }
+
+  /** A storage that is away makes up for it later (P13), if it has been told of each. */
+  async #carryOut(evict: () => Promise<unknown>): Promise<void> {
+    try {
+      await evict();
+    } catch (error) {
+      if (!(error instanceof StorageUnavailableError)) throw error;
+      this.#explain(error, 'The eviction is in force in this process, and follows in the storage.');
+    }
+  }
+
+  #explain(error: unknown, what: string): void {
+    if (!(error instanceof CacheError)) throw error;
+    const { label } = this.plan;
+    this.tools.warnings.once(label, `evict ${error.code}`, `${what} ${error.message}`);
   }
 }

@@ -16,18 +16,15 @@ type Class = { name: string; prototype: object };
 
 /** Looks through an application's classes when it starts, so that what cannot work is an error then and not a wrong answer later. */
 export class MethodExplorer {
-  #variants: ReadonlySet<string> | undefined;
+  #isPlanned = false;
 
   constructor(readonly modules: ModulesContainer) {}
 
-  /** See {@link MethodTools.hasVariants}. */
+  /** See {@link MethodTools.hasVariants}. Methods of modules that are loaded later are planned by their first call. */
   hasVariants(name: string, runner: MethodRunner): boolean {
-    this.#variants ??= new Set(
-      this.#plans(runner).flatMap((plan) =>
-        plan.cacheables.filter(({ vary }) => vary.length > 0).map((planned) => planned.name),
-      ),
-    );
-    return this.#variants.has(name);
+    if (!this.#isPlanned) this.#plans(runner);
+    this.#isPlanned = true;
+    return runner.hasVariants(name);
   }
 
   /** See {@link MethodTools.isPerRequest}. */

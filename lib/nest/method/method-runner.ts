@@ -23,6 +23,8 @@ type Class = { name: string; prototype: object };
  */
 export class MethodRunner {
   readonly #plans = new WeakMap<CachedMethod, Map<object, MethodPlan>>();
+  /** Names of entries that have variants by header, as far as their methods have been planned. */
+  readonly #varied = new Set<string>();
 
   /** @internal made by CacheModule */
   constructor(
@@ -61,8 +63,14 @@ export class MethodRunner {
     if (!plan) {
       plan = planMethod(method, type, this.registry, this.tools.isPerRequest(type));
       plans.set(type, plan);
+      for (const { name, vary } of plan.cacheables) if (vary.length > 0) this.#varied.add(name);
     }
     return plan;
+  }
+
+  /** Whether a method that has been planned keeps variants by header under this name. */
+  hasVariants(name: string): boolean {
+    return this.#varied.has(name);
   }
 
   /** Message handlers without decorated parameters: the interceptor has noted the context of the one that is running. */

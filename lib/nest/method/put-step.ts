@@ -53,7 +53,10 @@ export class PutStep {
     if (typeof options.tags === 'function')
       settings['tags'] = [...fixed.tags!, ...tagsAtOnce(options.tags(after))];
     const fence = this.fences.of(cache);
-    await cache.setFenced(key, pack(after.result, {}), settings as SetOptions, fence);
-    if (this.tools.hasVariants(name)) await cache.evictTags(variantsTag(key), { scope });
+    try {
+      await cache.setFenced(key, pack(after.result, {}), settings as SetOptions, fence);
+    } finally {
+      if (this.tools.hasVariants(name)) await cache.evictTags(variantsTag(key), { scope });
+    }
   }
 }

@@ -2,6 +2,7 @@ import type { CacheBus } from '../../core/bus.js';
 import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import { InvalidOptionsError } from '../../core/errors.js';
 import { isPromise } from '../../core/guard.js';
+import { PartialRead } from '../../core/partial-read.js';
 import { ResilientStorage } from '../../core/resilience/resilient-storage.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
 import { isStorageFault } from '../../core/storage-faults.js';
@@ -102,10 +103,12 @@ export class TieredStore implements OpenStorage {
         (index, nth) => (copies[index] = this.#takeIn(fills[nth]!, entries[nth], options)),
       );
     } catch (error) {
-      const serves = missing.every((index, nth) =>
-        this.#servesAway(fills[nth]!, copies[index], error),
+      if (!isStorageFault(error)) throw error;
+      const unread = missing.filter(
+        (index, nth) => !this.#servesAway(fills[nth]!, copies[index], error),
       );
-      if (!serves) throw error;
+      for (const index of unread) copies[index] = undefined;
+      if (unread.length > 0) throw new PartialRead(copies, error);
     } finally {
       for (const fill of fills) this.#copies.end(fill);
     }

@@ -3,6 +3,7 @@ import type { Cache } from '../../../lib/core/cache.js';
 import type { EvictionRule, RuleEffect } from '../../../lib/core/eviction/eviction-rule.js';
 import { lru } from '../../../lib/core/eviction/lru.js';
 import { maxItems } from '../../../lib/core/eviction/max-items.js';
+import { ScopeTree } from '../../../lib/core/scope-tree.js';
 import { timeToLive } from '../../../lib/core/eviction/time-to-live.js';
 import { createTestCache } from '../../../lib/testing/create-test-cache.js';
 import { deferred } from '../../../lib/testing/deferred.js';
@@ -50,6 +51,34 @@ describe('lru', () => {
     await keysOf(cache);
     await cache.set('c', 1);
     expect(await keysOf(cache)).toEqual(['b', 'c']);
+  });
+
+  it('P16 what it does not look at makes no room when it is replaced', async () => {
+    const only = ({ tags }: { tags: readonly string[] }) => tags.includes('big');
+    const { cache } = setUp([lru({ maxBytes: 20_000, only })]);
+    const text = 'x'.repeat(4_000);
+    await cache.set('a', text);
+    await cache.set('b', text, { tags: ['big'] });
+    await cache.set('c', text, { tags: ['big'] });
+    await cache.set('a', text, { tags: ['big'] });
+    expect(await keysOf(cache)).toEqual(['a', 'c']);
+  });
+
+  it('P16 remembers nothing of scopes in which nothing was ever small enough', () => {
+    const made = jest.spyOn(Map.prototype, 'set');
+    try {
+      const rule = lru({ maxBytes: 1, per: 'org' }).fresh!({
+        clock: new ManualClock(),
+        scopes: new ScopeTree(['org']),
+      });
+      made.mockClear();
+      const scope = new ScopeTree(['org']).pathOf({ org: 'o' }, undefined);
+      made.mockClear();
+      rule.onSet!({ key: 'k', scope, tags: [], bytes: 2, storedAt: 0 }, undefined);
+      expect(made).not.toHaveBeenCalled();
+    } finally {
+      made.mockRestore();
+    }
   });
 
   it('P16 by bytes, also where the storage itself has no limit of bytes', async () => {
