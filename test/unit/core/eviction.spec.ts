@@ -74,7 +74,7 @@ describe('lru', () => {
       made.mockClear();
       const scope = new ScopeTree(['org']).pathOf({ org: 'o' }, undefined);
       made.mockClear();
-      rule.onSet!({ key: 'k', scope, tags: [], bytes: 2, storedAt: 0 }, undefined);
+      void rule.onSet!({ key: 'k', scope, tags: [], bytes: 2, storedAt: 0 }, undefined);
       expect(made).not.toHaveBeenCalled();
     } finally {
       made.mockRestore();
