@@ -80,6 +80,15 @@ class ResponseController {
   @Get('stream') @Cacheable(shared) stream(): StreamableFile {
     return new StreamableFile(Readable.from([`run ${++runs}`]), { type: 'text/plain' });
   }
+  @Get('fetched') @Cacheable(shared) fetched(): Response {
+    return new Response(`run ${++runs}`);
+  }
+  @Get('sent') @Cacheable(shared) sent(@Res({ passthrough: true }) response: any): object {
+    const answer = `sent ${++runs}`;
+    if (response.raw) response.send(answer);
+    else response.end(answer);
+    return { never: 'sent' };
+  }
   @Get('res') @Cacheable(shared) res(@Res() response: any): void {
     response.send({ run: ++runs });
   }
@@ -235,6 +244,17 @@ describe.each(ADAPTERS)('responses on %s', (adapter) => {
       [404, 'run 1'],
       [404, 'run 2'],
     ]);
+  });
+
+  it('what a handler with passthrough sent itself is not replaced by what it returned', async () => {
+    expect((await twice('/r/sent')).map(({ body }) => body)).toEqual(['sent 1', 'sent 2']);
+  });
+
+  it('a Response of fetch, which can be read once, is a stream', async () => {
+    const answers = await twice('/r/fetched');
+    expect(answers.map(({ body }) => body)).toEqual(['run 1', 'run 2']);
+    expect(answers[1]!.headers.get('cache-status')).toContain('detail=stream');
+    expect(warnings.texts).toEqual([]);
   });
 
   it('a stream is answered each time and never stored', async () => {

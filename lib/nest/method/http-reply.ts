@@ -73,6 +73,8 @@ export class HttpReply {
    * @param vary the headers in its key
    */
   refusal(before: ReplyBefore, isShared: boolean, vary: readonly string[]): string | undefined {
+    // The handler sent an answer of its own, with or without passthrough: what it returns is not what the client got.
+    if (this.#isSent) return 'response-handled';
     const { status, headers } = this.read();
     if (status !== before.status && (status < 200 || status > 299 || status === 204))
       return `status-${status}`;

@@ -73,7 +73,7 @@ export async function produce(
   return { value, replay: refusal ? {} : reply.changesSince(before), refusal };
 }
 
-/** What can be read only once. By shape: streams may come from another realm or library. */
+/** What can be read only once, a `Response` of fetch included. By shape: streams may come from another realm or library. */
 function isStream(value: unknown): boolean {
   if (value === null || typeof value !== 'object') return false;
   const { pipe, getReader } = value as { pipe?: unknown; getReader?: unknown };
@@ -81,6 +81,7 @@ function isStream(value: unknown): boolean {
     value instanceof StreamableFile ||
     typeof pipe === 'function' ||
     typeof getReader === 'function' ||
+    'bodyUsed' in value ||
     isGenerator(value)
   );
 }
