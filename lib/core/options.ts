@@ -56,6 +56,15 @@ const KNOWN_LOADING: readonly string[] = [
   'errorTtl',
 ];
 
+const HOOKS = [
+  'onHit',
+  'onMiss',
+  'onWrite',
+  'onRemoval',
+  'onFault',
+  'onRestore',
+] satisfies (keyof CacheListener)[];
+
 const NAMESPACE_BYTES_MAX = 200;
 
 /**
@@ -79,19 +88,19 @@ export function resolveOptions(
   for (const codec of checkedList(options.codecs, 'codecs')) codecs.register(codec);
   return Object.freeze({
     storage: checkedStorage(options.storage) ?? defaultStorage(),
-    scopes: new ScopeTree(options.scopes ?? ['org', 'user', 'session']),
-    defaults: defaultSettings(toMs(options.ttl ?? '5m', 'ttl'), checkedLoading(options.loading)),
-    namespace: checkedNamespace(options.namespace ?? 'cache'),
+    scopes: new ScopeTree(or(options.scopes, ['org', 'user', 'session'])),
+    defaults: defaultSettings(toMs(or(options.ttl, '5m'), 'ttl'), checkedLoading(options.loading)),
+    namespace: checkedNamespace(or(options.namespace, 'cache')),
     rules: checkedRules(checkedList(options.rules, 'rules')),
     codecs,
     serializer: checkedSerializer(options.serializer) ?? richSerializer(codecs),
-    isolation: oneOf(options.isolation ?? 'clone', ['clone', 'frozen', 'none'], 'isolation'),
+    isolation: oneOf(or(options.isolation, 'clone'), ['clone', 'frozen', 'none'], 'isolation'),
     throws:
-      oneOf(options.onStorageError ?? 'degrade', ['degrade', 'throw'], 'onStorageError') ===
+      oneOf(or(options.onStorageError, 'degrade'), ['degrade', 'throw'], 'onStorageError') ===
       'throw',
-    enabled: checkedBoolean(options.enabled ?? true, 'enabled'),
+    enabled: checkedBoolean(or(options.enabled, true), 'enabled'),
     storageTimeoutMs: checkedTimeout(options.storageTimeout),
-    listener: checkedObject(options.listener, 'listener'),
+    listener: checkedListener(options.listener),
   });
 }
 
@@ -105,8 +114,21 @@ function checkedLoading(loading: LoadingOptions | undefined): LoadingOptions {
   return given;
 }
 
+/** The default for what was left out. Not for `null`, which is a mistake: `enabled: null` hardly means true. */
+function or<T>(given: T | undefined, fallback: T): T {
+  return given === undefined ? fallback : given;
+}
+
+function checkedListener(listener: CacheListener | undefined): CacheListener | undefined {
+  const given = checkedObject(listener, 'listener') as Record<string, unknown> | undefined;
+  for (const hook of HOOKS)
+    if (given?.[hook] !== undefined && typeof given[hook] !== 'function')
+      throw wrong(`listener: ${hook}`, 'a function', given[hook]);
+  return listener;
+}
+
 function checkedTimeout(timeout: CacheOptions['storageTimeout']): number {
-  const ms = toMs(timeout ?? '250ms', 'storageTimeout');
+  const ms = toMs(or(timeout, '250ms'), 'storageTimeout');
   if (ms === 0) throw wrong('storageTimeout', 'a duration above 0', timeout);
   return ms;
 }

@@ -1,4 +1,5 @@
 import { describe, InvalidOptionsError } from './errors.js';
+import { checkKnown } from './known-options.js';
 import { KEY_BYTES_MAX } from './limits.js';
 import {
   checkedId,
@@ -183,6 +184,7 @@ function checkLevel(options: ScopeLevelOptions, known: ReadonlyMap<string, Scope
     throw new InvalidOptionsError(
       `scopes: scope level names must be unique; "${name}" appears twice.`,
     );
+  checkKnown(`scopes: level "${name}"`, options, ['name', 'resolve', 'children']);
   if (options.resolve !== undefined && typeof options.resolve !== 'function')
     throw new InvalidOptionsError(
       `scopes: ${name}.resolve must be a function, got ${describe(options.resolve)}.`,

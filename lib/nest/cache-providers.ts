@@ -2,6 +2,7 @@ import type { DynamicModule, Provider } from '@nestjs/common';
 import { HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { toMs } from '../core/duration.js';
 import { describe, InvalidOptionsError } from '../core/errors.js';
+import { checkKnown } from '../core/known-options.js';
 import type { CacheStorage, Platform } from '../core/storage.js';
 import type {
   CacheModuleAsyncOptions,
@@ -116,12 +117,26 @@ function cacheOptionsOf(
       `CacheModule options: expected an object, got ${describe(options)}.`,
     );
   const { isGlobal: chosen, shutdownTimeout, ...cacheOptions } = options;
-  toMs(shutdownTimeout ?? '5s', 'shutdownTimeout');
+  if (shutdownTimeout !== undefined) toMs(shutdownTimeout, 'shutdownTimeout');
   if (chosen !== undefined && chosen !== isGlobal)
     throw new InvalidOptionsError(
       `isGlobal: the options factory returned ${describe(chosen)}, but Nest needs to know before it calls the factory. Move it: CacheModule.forRootAsync({ isGlobal: ${String(chosen)}, useFactory: … }).`,
     );
   return cacheOptions;
+}
+
+const ASYNC_LISTS = ['imports', 'inject', 'extraProviders'] as const;
+const ASYNC = ['isGlobal', 'useFactory', 'useClass', 'useExisting', ...ASYNC_LISTS];
+
+/** @internal the options of `forRootAsync`: a misspelt one would be left out in silence, and what is no list fails inside Nest */
+export function checkedAsync(options: CacheModuleAsyncOptions): CacheModuleAsyncOptions {
+  checkKnown('CacheModule.forRootAsync', options, ASYNC);
+  for (const name of ASYNC_LISTS)
+    if (options[name] !== undefined && !Array.isArray(options[name]))
+      throw new InvalidOptionsError(
+        `CacheModule.forRootAsync: ${name}: expected a list, got ${describe(options[name])}.`,
+      );
+  return options;
 }
 
 /** @internal how the options come about */

@@ -21,7 +21,10 @@ export class CacheRegistry {
     readonly defaultStorage: () => CacheStorage,
   ) {
     this.#faultLog = new FaultLog(platform.clock);
-    this.#options = { ...options, namespace: escaped(options.namespace ?? 'cache') };
+    this.#options = {
+      ...options,
+      namespace: escaped(options.namespace === undefined ? 'cache' : options.namespace),
+    };
     this.#caches.set(undefined, this.#open(this.#options, undefined));
   }
 
@@ -60,7 +63,7 @@ export class CacheRegistry {
   create(name: string, overrides: CacheOptions): CacheService {
     if (this.#caches.has(name))
       throw new InvalidOptionsError(
-        `forFeature: there are two caches named "${name}". Give each a name of its own.`,
+        `forFeature: there are two caches named "${name}". Give each a name of its own; to share one, make it in one module and import that module.`,
       );
     const own = overrides.namespace;
     const namespace =

@@ -19,7 +19,7 @@ import type {
   CacheModuleAsyncOptions,
   CacheModuleOptions,
 } from './cache-module-options.js';
-import { asyncOptions, rootDefinition } from './cache-providers.js';
+import { asyncOptions, checkedAsync, rootDefinition } from './cache-providers.js';
 import { CacheRegistry } from './cache-registry.js';
 import { CacheScopeInterceptor } from './cache-scope.interceptor.js';
 import { MethodExplorer } from './method/method-explorer.js';
@@ -71,7 +71,7 @@ export class CacheModule implements NestModule, OnModuleInit, OnApplicationShutd
 
   /** {@link forRoot} with options that other providers have a say in. */
   static forRootAsync(options: CacheModuleAsyncOptions): DynamicModule {
-    const { isGlobal, imports, extraProviders = [] } = given(options, 'forRootAsync');
+    const { isGlobal, imports, extraProviders = [] } = checkedAsync(options);
     const providers = [...extraProviders, ...asyncOptions(options)];
     return { module: CacheModule, ...rootDefinition(isGlobal, providers, imports, DEFAULTS) };
   }

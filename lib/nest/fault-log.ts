@@ -25,13 +25,14 @@ export class FaultLog {
   behind(listener: CacheListener | undefined): CacheListener {
     const own = listener as CacheListener | null | undefined;
     if (own !== undefined && (typeof own !== 'object' || own === null || own.onFault)) return own!;
-    // Hook by hook: a hook that nobody has must stay absent, because hits cost less then.
+    // Hook by hook: a hook that nobody has must stay absent, because hits cost less then. What is no function goes on as it is,
+    // for the cache to refuse.
     return {
-      ...(own?.onHit && { onHit: own.onHit.bind(own) }),
-      ...(own?.onMiss && { onMiss: own.onMiss.bind(own) }),
-      ...(own?.onWrite && { onWrite: own.onWrite.bind(own) }),
-      ...(own?.onRemoval && { onRemoval: own.onRemoval.bind(own) }),
-      ...(own?.onRestore && { onRestore: own.onRestore.bind(own) }),
+      ...(own?.onHit && { onHit: bound(own.onHit, own) }),
+      ...(own?.onMiss && { onMiss: bound(own.onMiss, own) }),
+      ...(own?.onWrite && { onWrite: bound(own.onWrite, own) }),
+      ...(own?.onRemoval && { onRemoval: bound(own.onRemoval, own) }),
+      ...(own?.onRestore && { onRestore: bound(own.onRestore, own) }),
       onFault: (fault) => this.#note(fault),
     };
   }
@@ -46,6 +47,11 @@ export class FaultLog {
       this.#logger.warn(inWords(fault, last?.unsaid ?? 0));
     }
   }
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- hooks of any signature
+function bound<F extends (...args: any[]) => void>(hook: F, listener: CacheListener): F {
+  return typeof hook === 'function' ? (hook.bind(listener) as F) : hook;
 }
 
 function inWords({ during, storage, error, key, scope }: CacheFault, unsaid: number): string {

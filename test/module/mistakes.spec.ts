@@ -1,5 +1,5 @@
 /* oxlint-disable typescript/no-explicit-any -- what the types would refuse */
-import { Injectable } from '@nestjs/common';
+import { Injectable, mixin } from '@nestjs/common';
 import { jest } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import {
@@ -13,7 +13,8 @@ import {
   InjectCache,
   memoryStorage,
 } from 'nestjs-scoped-cache';
-import { createTestCache } from 'nestjs-scoped-cache/testing';
+import { createTestCache, mapStorage } from 'nestjs-scoped-cache/testing';
+import { spyOnWarnings } from '../support/nest/warnings.js';
 
 /** Typical mistakes, and what the messages must say: which option or class, what was expected, what to do. */
 
@@ -50,11 +51,58 @@ describe('mistakes in the options of the module', () => {
       { storage: memoryStorage },
       /storage: expected memoryStorage\(\)/,
     ],
+    ['nothing where true is meant', { enabled: null }, /enabled: expected true or false; got null/],
+    ['no TTL', { ttl: null }, /ttl: expected seconds as a number.*got null/],
+    [
+      'a misspelt option of a level, which would be the default resolver',
+      { scopes: [{ name: 'user', resolv: () => 1 }] },
+      /scopes: level "user": unknown option "resolv"\. Known: name, resolve, children/,
+    ],
+    [
+      'a hook that is none',
+      { listener: { onHit: 'log' } },
+      /listener: onHit: expected a function; got "log"/,
+    ],
     ['the name of a storage', { storage: 'redis' }, /storage: expected.*got "redis"/],
     ['one level', { scopes: 'org' }, /scopes: expected a list of levels, got "org"/],
   ])('%s', (_, options, message) =>
     expect(start([CacheModule.forRoot(options)])).rejects.toThrow(message),
   );
+
+  it.each<[string, object, RegExp]>([
+    ['a misspelt option', { isGlobl: false }, /forRootAsync: unknown option "isGlobl"\. Known: is/],
+    ['one token to inject', { inject: 'A' }, /forRootAsync: inject: expected a list, got "A"/],
+    ['one module', { imports: {} }, /forRootAsync: imports: expected a list, got an object/],
+    ['one provider', { extraProviders: {} }, /forRootAsync: extraProviders: expected a list/],
+  ])('forRootAsync: %s', (_, options, message) =>
+    expect(() => CacheModule.forRootAsync({ useFactory: () => ({}), ...options })).toThrow(message),
+  );
+
+  it.each<[object, RegExp]>([
+    [{ max: 5 }, /memoryStorage: perScope\.org: unknown option "max"\. Known: maxEntries, maxB/],
+    [{}, /perScope\.org: expected \{ maxEntries \}, \{ maxBytes \} or both/],
+    [{ maxEntries: 0 }, /perScope\.org\.maxEntries must be a whole number from 1 up; got 0/],
+  ])('memoryStorage: limits %j of a scope', (org, message) =>
+    expect(() => memoryStorage({ perScope: { org } })).toThrow(message),
+  );
+
+  it('two classes without a name', async () => {
+    const [one, other] = [decorated(Cacheable()), decorated(Cacheable())];
+    for (const type of [one, other]) Object.defineProperty(type, 'name', { value: '' });
+    await expect(start([CacheModule.forRoot()], [one, other])).rejects.toThrow(
+      /Two different classes have no name and both cache .*@CacheConfig/,
+    );
+  });
+
+  it('P4 a class made by mixin() is told to take a name, where the storage outlives its process', async () => {
+    const warnings = spyOnWarnings();
+    const unnamed = mixin(decorated(Cacheable()));
+    const named = mixin(decorated(Cacheable({ name: 'named' })));
+    await start([CacheModule.forRoot()], [unnamed]);
+    expect(warnings.texts).toEqual([]);
+    await start([CacheModule.forRoot({ storage: mapStorage() })], [unnamed, named]);
+    expect(warnings.texts).toEqual([expect.stringMatching(/made by mixin\(\).*@CacheConfig/)]);
+  });
 
   it('forRoot in two modules', () =>
     expect(start([CacheModule.forRoot(), CacheModule.forRoot()])).rejects.toThrow(

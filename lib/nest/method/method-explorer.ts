@@ -2,6 +2,7 @@ import type { ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError } from '../../core/errors.js';
 import { declaredCachedMethods } from './cached-method.js';
 import { warnOfCustomInputs } from './custom-inputs.js';
+import { warnOfRandomName } from './random-names.js';
 import type { MethodPlan, PlannedCacheable } from './method-plan.js';
 import type { MethodRunner } from './method-runner.js';
 import {
@@ -60,6 +61,7 @@ export class MethodExplorer {
       runner.tools.keys.checkGenerators(plan);
       if (isOverridden(plan)) continue;
       warnOfCustomInputs(plan, runner.tools.warnings);
+      warnOfRandomName(plan, runner.tools.warnings);
       for (const planned of plan.cacheables) {
         const keys = ownKeysOf(plan, planned);
         if (keys === undefined) continue;
@@ -121,9 +123,10 @@ function methodOn(prototype: object, { method }: MethodPlan): object {
 }
 
 function mixedUp(name: string, one: MethodPlan, other: MethodPlan): InvalidOptionsError {
+  const { name: className } = one.type;
   return new InvalidOptionsError(
     one.label === other.label
-      ? `Two different classes are called ${one.label.split('.')[0]} and both cache ${one.label}, so each would return the other's entries. Give one of them @CacheConfig({ name: '…' }) or another class name.`
+      ? `Two different classes ${className === '' ? 'have no name' : `are called ${className}`} and both cache ${one.label}, so each would return the other's entries. Give one of them @CacheConfig({ name: '…' }) or another class name.`
       : `${one.label} and ${other.label} both cache under the name "${name}" with the default key, so equal calls would return each other's results. Give them different names, or a "key" each.`,
   );
 }

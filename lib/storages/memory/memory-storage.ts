@@ -1,5 +1,6 @@
 import { describe, InvalidOptionsError } from '../../core/errors.js';
 import { toMs, type Duration } from '../../core/duration.js';
+import { checkKnown } from '../../core/known-options.js';
 import { lru } from '../../core/eviction/lru.js';
 import type { EvictionRule } from '../../core/eviction/eviction-rule.js';
 import type { OpenStorage, StorageDriver, StorageHost } from '../../core/storage.js';
@@ -66,15 +67,7 @@ function checked(options: MemoryStorageOptions): MemoryLimits {
       );
   const maxEntries = limit(options.maxEntries ?? 1_000_000, 'maxEntries');
   const maxBytes = limit(options.maxBytes ?? 128 * 1024 * 1024, 'maxBytes');
-  const rules: EvictionRule[] = [];
-  for (const [per, { maxEntries: max, maxBytes: bytes }] of Object.entries(options.perScope ?? {}))
-    rules.push(
-      lru({
-        per,
-        ...(max !== undefined && { max }),
-        ...(bytes !== undefined && { maxBytes: bytes }),
-      }),
-    );
+  const rules = Object.entries(options.perScope ?? {}).map(rulePerScope);
   const sweepMs = toMs(options.sweepEvery ?? '5s', 'sweepEvery');
   if (sweepMs === 0)
     throw new InvalidOptionsError(
@@ -84,6 +77,25 @@ function checked(options: MemoryStorageOptions): MemoryLimits {
     maxBytes !== Infinity ||
     Object.values(options.perScope ?? {}).some((one) => one.maxBytes !== undefined);
   return { maxEntries, maxBytes, sweepMs, measures, rules };
+}
+
+function rulePerScope([per, limits]: [string, ScopeLimits]): EvictionRule {
+  const where = `memoryStorage: perScope.${per}`;
+  checkKnown(where, limits, ['maxEntries', 'maxBytes']);
+  const given = Object.entries(limits).filter(([, value]) => value !== undefined);
+  if (given.length === 0)
+    throw new InvalidOptionsError(`${where}: expected { maxEntries }, { maxBytes } or both.`);
+  for (const [name, value] of given)
+    if (!Number.isInteger(value) || value < 1)
+      throw new InvalidOptionsError(
+        `${where}.${name} must be a whole number from 1 up; got ${describe(value)}.`,
+      );
+  const { maxEntries: max, maxBytes } = limits;
+  return lru({
+    per,
+    ...(max !== undefined && { max }),
+    ...(maxBytes !== undefined && { maxBytes }),
+  });
 }
 
 function limit(value: number, name: string): number {

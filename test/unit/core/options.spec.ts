@@ -98,7 +98,7 @@ describe('the options of a cache are checked once, naming the option, what was e
     [
       'memory: per scope',
       () => memoryStorage({ perScope: { org: { maxEntries: 0 } } }),
-      /max must be/,
+      /perScope\.org\.maxEntries must be a whole number from 1 up; got 0/,
     ],
     ['memory: a number', () => memoryStorage(5 as never), /^memoryStorage: expected an object/],
     [
