@@ -8,6 +8,7 @@ import { ScopeTree } from './scope-tree.js';
 import type { CacheListener } from './cache-listener.js';
 import type { CacheStorage } from './storage.js';
 import { ClassCodecs } from './value/class-codecs.js';
+import { guardedSerializer } from './value/guarded-serializer.js';
 import { richSerializer, type Serializer } from './value/serializer.js';
 import type { Isolation } from './value/value-policy.js';
 
@@ -178,7 +179,7 @@ function checkedSerializer(serializer: Serializer | undefined): Serializer | und
   const given = serializer as Partial<Serializer> | null;
   if (typeof given?.serialize !== 'function' || typeof given.deserialize !== 'function')
     throw wrong('serializer', 'an object with serialize and deserialize', serializer);
-  return serializer;
+  return guardedSerializer(serializer);
 }
 
 function checkedList<T>(list: readonly T[] | undefined, name: string): readonly T[] {
