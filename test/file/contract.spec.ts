@@ -1,7 +1,7 @@
 import { linkSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ManualClock } from 'nestjs-scoped-cache/testing';
-import { COUNTED_MAX } from '../../lib/storages/file/file-subtree.js';
+import { COUNTED_MAX } from '../../lib/storages/file/scope-evictions.js';
 import { at, collect, entry, Folder, makeHost, scope } from '../support/file/store.js';
 
 const ALICE = { org: 'o1', user: 'alice' };

@@ -12,6 +12,7 @@ import { KeyGate } from './key-gate.js';
 import { Owners } from './owners.js';
 import { Quarantine } from './quarantine.js';
 import { isOnLocalDisk, prepareFolders, restoreFolders } from './safe-folder.js';
+import { ScopeEvictions } from './scope-evictions.js';
 import { SlotlessWrites } from './slotless-writes.js';
 import { Slots } from './slots.js';
 import { Sweeper } from './sweeper.js';
@@ -30,6 +31,7 @@ export class FileParts {
   readonly found: FoundFiles;
   readonly trash: Trash;
   readonly subtree: FileSubtree;
+  readonly evictions: ScopeEvictions;
   readonly leases: FileLeases;
   readonly sweeper: Sweeper;
   readonly #background = new Set<Promise<void>>();
@@ -80,14 +82,8 @@ export class FileParts {
     this.slotless = new SlotlessWrites(this.files);
     this.found = new FoundFiles(this.files);
     this.trash = new Trash(this.layout, this.owners, folders, fault);
-    this.subtree = new FileSubtree(
-      host,
-      this.layout,
-      this.files,
-      this.found,
-      this.trash,
-      this.usage,
-    );
+    this.subtree = new FileSubtree(host, this.layout, this.files, this.found, this.usage);
+    this.evictions = new ScopeEvictions(host, this.layout, this.found, this.trash, this.usage);
     this.leases = new FileLeases(host, this.files, this.owners, (place, bytes) =>
       this.noteWritten(place, bytes),
     );

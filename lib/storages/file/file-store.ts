@@ -111,7 +111,7 @@ export class FileStore implements OpenStorage {
 
   evictScope(scope: ScopePath): Promise<number> {
     this.#checkOpen();
-    return this.parts.subtree.evict(scope, 'scope');
+    return this.parts.evictions.evict(scope, 'scope');
   }
 
   evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
@@ -126,7 +126,7 @@ export class FileStore implements OpenStorage {
 
   clear(): Promise<void> {
     this.#checkOpen();
-    return this.parts.subtree.clear(GLOBAL_SCOPE);
+    return this.parts.evictions.clear(GLOBAL_SCOPE);
   }
 
   list(scope: ScopePath, options: ListOptions): AsyncIterable<ListedEntry> {

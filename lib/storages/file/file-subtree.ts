@@ -1,22 +1,16 @@
 import type { RemovalReason } from '../../core/entry.js';
 import type { ScopePath } from '../../core/scope.js';
 import type { EntryAddress, ListedEntry, ListOptions, StorageHost } from '../../core/storage.js';
-import { hasCode, isThere, rename } from './disk.js';
 import { toStored, type FileEntry } from './entry-file.js';
 import type { EntryFiles } from './entry-files.js';
 import { isEntryName, isLeaseName, type FileLayout } from './file-layout.js';
 import type { FoundFiles } from './found-files.js';
 import { voidLease } from './lease-file.js';
-import type { Trash } from './trash.js';
 import type { Usage } from './usage.js';
-import { atMost, forEach, type Found } from './walk.js';
+import { forEach, type Found } from './walk.js';
 
 /** Files looked at side by side. More than libuv's four threads only makes others wait. */
 const WIDTH = 4;
-/** Files looked at to say how many entries an eviction removed: a second or two. */
-export const COUNTED_MAX = 50_000;
-/** Somebody may be removing folders as fast as they are made. */
-const ROUNDS_MAX = 16;
 const LEASE_SUFFIX = '.lease'.length;
 
 interface FoundEntry {
@@ -31,35 +25,15 @@ export class FileSubtree {
     readonly layout: FileLayout,
     readonly files: EntryFiles,
     readonly found: FoundFiles,
-    readonly trash: Trash,
     readonly usage: Usage,
   ) {}
-
-  /**
-   * At once, whatever the size: the folder is renamed away. Only then are its entries counted, as far as a caller should
-   * have to wait for that; -1 when there are more, or when they cannot be read.
-   */
-  async evict(scope: ScopePath, reason: RemovalReason): Promise<number> {
-    const moved = await this.#moveAway(this.layout.folderOf(scope));
-    if (moved === undefined) return 0;
-    const live = await this.#countMoved(scope, moved);
-    this.trash.reclaimLater(moved);
-    if (live > 0) this.host.listener.onRemoval?.(reason, live, undefined, scope);
-    return live;
-  }
-
-  /** As `evict`, without the count. */
-  async clear(scope: ScopePath): Promise<void> {
-    const moved = await this.#moveAway(this.layout.folderOf(scope));
-    if (moved !== undefined) this.trash.reclaimLater(moved);
-  }
 
   async evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
     const wanted = new Set(tags);
     const isTagged = (file: FileEntry): boolean =>
       file.envelope.tags.some((tag) => wanted.has(tag));
     await this.#voidLeases(scope, tags);
-    return this.#removeWhere(scope, isTagged, 'tag');
+    return this.#removeWhere(scope, isTagged, 'tag', (file) => !isTagged(file));
   }
 
   async expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
@@ -68,8 +42,11 @@ export class FileSubtree {
       this.#isFresh(file) && (!wanted || file.envelope.tags.some((tag) => wanted.has(tag)));
     await this.#voidLeases(scope, tags);
     let expired = 0;
-    await this.#forEachEntry(scope, async ({ at, file }) => {
+    const expireFound = async ({ at, file }: FoundEntry): Promise<void> => {
       if (isMeant(file) && (await this.#expireOne(at, isMeant))) expired++;
+    };
+    await this.#forEachEntry(scope, expireFound, async ({ folder, name }) => {
+      if (await this.found.removeUnless(folder, name, (file) => !isMeant(file))) expired++;
     });
     return expired;
   }
@@ -104,46 +81,6 @@ export class FileSubtree {
     }
   }
 
-  async #moveAway(folder: string): Promise<string | undefined> {
-    const moved = this.trash.nextPath();
-    for (let round = 1; ; round++) {
-      try {
-        await rename(folder, moved);
-        break;
-      } catch (error) {
-        if (!hasCode(error, 'ENOENT') || round === ROUNDS_MAX) throw error;
-        this.trash.folders.restore();
-        // Else there was nowhere to put it, whoever has made that again.
-        if (!isThere(folder)) return undefined;
-      }
-    }
-    this.usage.removedUnder(folder);
-    try {
-      await this.trash.sync();
-    } catch (error) {
-      this.trash.reclaimLater(moved);
-      throw error;
-    }
-    return moved;
-  }
-
-  /** Never rejects: the eviction has happened, and carrying it out once more would remove what was written since. */
-  async #countMoved(scope: ScopePath, moved: string): Promise<number> {
-    let live = 0;
-    let seen = 0;
-    try {
-      await forEach(atMost(COUNTED_MAX + 1, this.#entriesIn(moved)), WIDTH, async (found) => {
-        if (++seen > COUNTED_MAX) return;
-        const entry = await this.found.read(found.folder, found.name, true);
-        if (entry && this.#isFresh(entry.file)) live++;
-      });
-    } catch (error) {
-      this.host.listener.onFault?.({ during: 'evictScope', storage: 'file', error, scope });
-      return -1;
-    }
-    return seen > COUNTED_MAX ? -1 : live;
-  }
-
   /**
    * Before the entries are looked at: a load that ends in between either finds its lease marked, or has stored its result
    * by then, where the walk over the entries, which begins later, meets it.
@@ -158,22 +95,32 @@ export class FileSubtree {
     });
   }
 
+  /** @param isKept of what cannot be made out, what may stay; without it, all of that stays */
   async #removeWhere(
     scope: ScopePath,
     condition: (file: FileEntry, path: string) => boolean,
     reason: RemovalReason,
+    isKept?: (file: FileEntry) => boolean,
   ): Promise<number> {
     let live = 0;
-    await this.#forEachEntry(scope, async ({ at, file }) => {
-      const place = this.layout.placeOf(at);
-      if (!condition(file, place.path)) return;
-      const removed = await this.files.removeIf(at, place, (now) => condition(now, place.path));
+    const noteRemoved = (removed: FileEntry | undefined, path: string, at?: EntryAddress): void => {
       if (!removed) return;
-      this.usage.removed(place.path);
+      this.usage.removed(path);
       const wasLive = this.#isFresh(removed);
       if (wasLive) live++;
-      this.host.listener.onRemoval?.(wasLive ? reason : 'expired', 1, at.key, at.scope);
-    });
+      this.host.listener.onRemoval?.(wasLive ? reason : 'expired', 1, at?.key, at?.scope);
+    };
+    const removeFound = async ({ at, file }: FoundEntry): Promise<void> => {
+      const place = this.layout.placeOf(at);
+      const { path } = place;
+      if (condition(file, path))
+        noteRemoved(await this.files.removeIf(at, place, (now) => condition(now, path)), path, at);
+    };
+    const removeOther = async ({ folder, name }: Found): Promise<void> => {
+      const { path } = this.layout.placeIn(folder, name);
+      if (isKept) noteRemoved(await this.found.removeUnless(folder, name, isKept), path);
+    };
+    await this.#forEachEntry(scope, removeFound, removeOther);
     return live;
   }
 
@@ -194,15 +141,16 @@ export class FileSubtree {
     });
   }
 
-  async #forEachEntry(scope: ScopePath, work: (found: FoundEntry) => Promise<void>): Promise<void> {
-    await forEach(
-      this.files.folders.filesIn(this.layout.folderOf(scope), true),
-      WIDTH,
-      async ({ folder, name }) => {
-        const found = isEntryName(name) ? await this.found.read(folder, name) : undefined;
-        if (found) await work(found);
-      },
-    );
+  /** @param other what to do with files that cannot be made out */
+  async #forEachEntry(
+    scope: ScopePath,
+    work: (found: FoundEntry) => Promise<void>,
+    other?: (found: Found) => Promise<void>,
+  ): Promise<void> {
+    await forEach(this.#entriesIn(this.layout.folderOf(scope)), WIDTH, async (found) => {
+      const entry = await this.found.read(found.folder, found.name);
+      await (entry ? work(entry) : other?.(found));
+    });
   }
 
   #isFresh(file: FileEntry): boolean {

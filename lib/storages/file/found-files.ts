@@ -24,6 +24,30 @@ export class FoundFiles {
     return belongs ? { file, at } : undefined;
   }
 
+  /**
+   * For what {@link FoundFiles.read} could not make out, when it may have to go: sealed with a key that is not here, of a newer
+   * version, of a scope that this cache does not have. Others can read it, and must not after its eviction (P5); so it goes, unless
+   * it says for itself that it is not meant. Looked at with the key held: a life being renewed just now looks damaged for an instant.
+   * Resolves to what it removed, as far as it can be read.
+   */
+  removeUnless(
+    folder: string,
+    name: string,
+    isKept: (file: FileEntry) => boolean,
+  ): Promise<FileEntry | undefined> {
+    const { files } = this;
+    const place = files.layout.placeIn(folder, name);
+    return files.alone(place, async () => {
+      const bytes = await readWhole(place.path);
+      const file = bytes instanceof Uint8Array ? this.#opened(bytes) : undefined;
+      if (bytes === undefined || (file && isKept(file))) return undefined;
+      const isSound = bytes instanceof Uint8Array && decodeHead(files.sealer, bytes) !== undefined;
+      if (isSound) await files.removeAlone(place);
+      else await files.quarantine.setAside(place.path, 'it is damaged, or of a newer version');
+      return file;
+    });
+  }
+
   /** Removes a file that a walk came across, if its time is over; its head says so even where the rest cannot be opened. */
   removeIfOver(folder: string, name: string): Promise<boolean> {
     const place = this.files.layout.placeIn(folder, name);
