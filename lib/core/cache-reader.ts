@@ -7,7 +7,7 @@ import { isPromise } from './guard.js';
 import type { LoadSettings } from './load-settings.js';
 import { PATIENCE_MS, requestOf } from './load-request.js';
 import type { Loading } from './loading.js';
-import { MISS, type Hit, type Lookup } from './lookup.js';
+import { MISS, type Lookup } from './lookup.js';
 import type { StorageFaults } from './storage-faults.js';
 import type { EntryAddress, OpenStorage, WriteOptions } from './storage.js';
 import type { ValuePolicy } from './value/value-policy.js';
@@ -134,11 +134,16 @@ export class CacheReader {
     };
   }
 
-  /** The hit in what a read found, counted; `undefined`: a load has to say what it was. */
-  freshHit(entry: Found, at: EntryAddress): Hit<unknown> | undefined {
-    if (entry === undefined || !this.isFresh(entry)) return undefined;
-    const found = this.lookupOf(entry, at, false);
-    return found.hit ? found : undefined;
+  /** The value of a fresh entry, counted as a hit. */
+  hit(entry: StoredEntry, at: EntryAddress): unknown {
+    this.state.onHit(at.key, at.scope, false);
+    return this.release(entry);
+  }
+
+  /** Whether a hit should refresh the entry in the background. */
+  isDue(entry: StoredEntry, settings: LoadSettings): boolean {
+    if (settings.refreshAhead === undefined && settings.earlyExpiration === undefined) return false;
+    return isDueEarly(entry, settings, this.clock.monotonic(), this.loading.platform.random);
   }
 
   /** Entries without grace were judged by the storage already; the clock is asked only for the others. */
@@ -179,12 +184,9 @@ export class CacheReader {
     settings: LoadSettings,
     revision = this.loading.revision,
   ): unknown {
-    this.state.onHit(at.key, at.scope, false);
-    const value = this.release(entry);
-    if (settings.refreshAhead !== undefined || settings.earlyExpiration !== undefined) {
-      if (isDueEarly(entry, settings, this.clock.monotonic(), this.loading.platform.random))
-        this.loading.refresh(requestOf(at, loader, settings, entry, revision));
-    }
+    const value = this.hit(entry, at);
+    if (this.isDue(entry, settings))
+      this.loading.refresh(requestOf(at, loader, settings, entry, revision));
     return value;
   }
 

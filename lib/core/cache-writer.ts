@@ -1,7 +1,7 @@
 import type { CacheState } from './cache-state.js';
 import type { NewEntry } from './entry.js';
 import { isPromise } from './guard.js';
-import { checkedTags } from './load-settings.js';
+import { tagGroups } from './load-settings.js';
 import type { Loading } from './loading.js';
 import { GLOBAL_SCOPE as ROOT, type ScopePath } from './scope.js';
 import type { StorageFaults } from './storage-faults.js';
@@ -90,29 +90,38 @@ export class CacheWriter {
     });
   }
 
-  async evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
-    const checked = checkedTags(tags);
-    if (checked.length === 0) return 0;
+  evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
+    return inGroups(tags, (group) =>
+      this.#fenced({
+        during: 'evictTags',
+        fence: () => this.loading.suspectTags(scope, group),
+        act: () => this.storage.evictTags(scope, group),
+        fallback: 0,
+        scope,
+      }),
+    );
+  }
+
+  expireScope(scope: ScopePath): Promise<number> {
     return this.#fenced({
-      during: 'evictTags',
-      fence: () => this.loading.suspectTags(scope, checked),
-      act: () => this.storage.evictTags(scope, checked),
+      during: 'expire',
+      fence: () => this.loading.voidScope(scope),
+      act: () => this.storage.expire(scope, undefined),
       fallback: 0,
       scope,
     });
   }
 
-  async expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
-    const checked = tags === undefined ? undefined : checkedTags(tags);
-    if (checked?.length === 0) return 0;
-    return this.#fenced({
-      during: 'expire',
-      fence: () =>
-        checked ? this.loading.suspectTags(scope, checked) : this.loading.voidScope(scope),
-      act: () => this.storage.expire(scope, checked),
-      fallback: 0,
-      scope,
-    });
+  expireTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
+    return inGroups(tags, (group) =>
+      this.#fenced({
+        during: 'expire',
+        fence: () => this.loading.suspectTags(scope, group),
+        act: () => this.storage.expire(scope, group),
+        fallback: 0,
+        scope,
+      }),
+    );
   }
 
   clear(): Promise<void> {
@@ -197,4 +206,17 @@ export class CacheWriter {
       return this.faults.degrade(during, error, fallback, at, scope);
     }
   }
+}
+
+/** One group of tags after the other; an entry that carries tags of several leaves with the first. -1: nobody can say how many. */
+async function inGroups(
+  tags: readonly string[],
+  evict: (group: readonly string[]) => Promise<number>,
+): Promise<number> {
+  let total = 0;
+  for (const group of tagGroups(tags)) {
+    const count = await evict(group);
+    total = count < 0 || total < 0 ? -1 : total + count;
+  }
+  return total;
 }

@@ -117,7 +117,7 @@ export class Cache {
     this.#writer = new CacheWriter(...shared);
     this.#changes = new CacheChanges(...shared, this.#values);
     this.#reader = new CacheReader(...shared, this.#values, platform.clock, release);
-    this.#bulk = new CacheBulk(...shared);
+    this.#bulk = new CacheBulk(...shared, this.#reader);
     this.#listing = new CacheListing(this.#storage, this.#faults, platform.clock, release);
   }
 
@@ -340,7 +340,6 @@ export class Cache {
       keys,
       loader as ManyLoader<CacheKey, unknown>,
       settings,
-      (entry, where) => this.#reader.freshHit(entry, where),
     );
     return values.map((value) => this.#values.release(value) as T);
   }
@@ -383,12 +382,15 @@ export class Cache {
 
   /** Makes everything in the scope's subtree stale: no hit any more, but within its grace it may still serve. */
   async expireScope(scope: ScopeSelector): Promise<number> {
-    return this.#writer.expire(this.#pathOf(named(scope, 'expireScope')), undefined);
+    return this.#writer.expireScope(this.#pathOf(named(scope, 'expireScope')));
   }
 
   /** {@link expireScope}, only for entries that carry at least one of the tags. */
   async expireTags(tags: string | readonly string[], options?: ScopeOption): Promise<number> {
-    return this.#writer.expire(this.#scopeOf(options), typeof tags === 'string' ? [tags] : tags);
+    return this.#writer.expireTags(
+      this.#scopeOf(options),
+      typeof tags === 'string' ? [tags] : tags,
+    );
   }
 
   /** Removes all entries of this cache's namespace and nothing else (P14), and starts the statistics anew. */

@@ -94,12 +94,26 @@ function withKeeping(base: LoadSettings, options: SetOptions): LoadSettings {
   };
 }
 
-/** A list of tags, copied, frozen (it is handed out with the entry), without repetition. Throws InvalidKeyError for an empty or oversized one. */
+/** The tags of an entry, copied, frozen (they are handed out with it), without repetition. Throws InvalidKeyError for bad ones. */
 export function checkedTags(tags: readonly string[]): readonly string[] {
+  const names = tagNames(tags);
+  if (names.length > TAGS_MAX)
+    throw new InvalidKeyError(`tags: at most ${TAGS_MAX} on one entry, got ${names.length}.`);
+  return Object.freeze(names);
+}
+
+/** Tags to evict, however many, in groups no larger than the tags of one entry. Throws InvalidKeyError for bad ones. */
+export function tagGroups(tags: readonly string[]): readonly (readonly string[])[] {
+  const names = tagNames(tags);
+  const groups: string[][] = [];
+  for (let from = 0; from < names.length; from += TAGS_MAX)
+    groups.push(names.slice(from, from + TAGS_MAX));
+  return groups;
+}
+
+function tagNames(tags: readonly string[]): string[] {
   if (!Array.isArray(tags))
     throw new InvalidKeyError(`tags: expected a list of strings, got ${describe(tags)}.`);
-  if (tags.length > TAGS_MAX)
-    throw new InvalidKeyError(`tags: at most ${TAGS_MAX} on one entry, got ${tags.length}.`);
   for (const tag of tags as readonly unknown[]) {
     if (typeof tag !== 'string' || tag === '')
       throw new InvalidKeyError(
@@ -108,7 +122,7 @@ export function checkedTags(tags: readonly string[]): readonly string[] {
     if (byteLengthExceeds(tag, KEY_BYTES_MAX))
       throw new InvalidKeyError('tags: one is longer than 64 kB.');
   }
-  return Object.freeze(tags.length > 1 ? [...new Set(tags)] : [...tags]);
+  return tags.length > 1 ? [...new Set(tags as string[])] : [...(tags as string[])];
 }
 
 /** A life with its random part: between `ttlMs * (1 - jitter)` and `ttlMs * (1 + jitter)`, at least 1 ms. */

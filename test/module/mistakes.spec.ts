@@ -297,6 +297,15 @@ describe('mistakes in calls', () => {
     expect(await cache.has('k')).toBe(false);
   });
 
+  it('tags that were not found evict and expire nothing, and not everything', async () => {
+    const cache = createTestCache();
+    await cache.set('k', 1, { tags: ['t'] });
+    for (const given of [undefined, null, new Set(['t']), { t: true }, ['t', undefined]])
+      for (const call of [cache.evictTags(given as any), cache.expireTags(given as any)])
+        await expect(call).rejects.toMatchObject({ code: 'INVALID_KEY' });
+    expect(await cache.has('k')).toBe(true);
+  });
+
   it('a scope that was not found evicts nothing, and not everything', async () => {
     const cache = createTestCache();
     await cache.set('k', 1);

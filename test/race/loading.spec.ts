@@ -661,6 +661,39 @@ describe.each(STORAGES)('loading, on %s', (name, makeStorage) => {
       expect(await cache.getMany(['a', 'b'])).toEqual([undefined, undefined]);
     });
 
+    it('hits later than refreshAhead of their TTL are refreshed in the background, by one call of the loader', async () => {
+      const { clock, cache } = setUp();
+      const asked: string[][] = [];
+      const load = (keys: string[]) => {
+        asked.push([...keys]);
+        return keys.map((key) => `${key} ${asked.length}`);
+      };
+      const read = () => cache.getOrSetMany(['a', 'b', 'c'], load, { ttl: 10, refreshAhead: 0.8 });
+      await read();
+      await clock.advanceAsync(7_999);
+      expect(await read()).toEqual(['a 1', 'b 1', 'c 1']);
+      await cache.delete('c');
+      await clock.advanceAsync(1);
+      expect(await read()).toEqual(['a 1', 'b 1', expect.stringMatching('c .')]);
+      await clock.advanceAsync(10);
+      expect(await cache.getMany(['a', 'b'])).toEqual(
+        expect.arrayContaining([expect.stringMatching(/a [23]/), expect.stringMatching(/b [23]/)]),
+      );
+      expect(asked.slice(1).sort()).toEqual([['a', 'b'], ['c']]);
+      expect(cache.loadsUnderWay).toBe(0);
+    });
+
+    it('a refresh that fails fails nobody', async () => {
+      const { clock, cache } = setUp();
+      await cache.setMany({ a: 1, b: 2 }, { ttl: 10 });
+      await clock.advanceAsync(9_000);
+      const fails = () => Promise.reject(new RangeError('source'));
+      const options = { refreshAhead: 0.5 };
+      expect(await cache.getOrSetMany(['a', 'b'], fails, options)).toEqual([1, 2]);
+      await clock.advanceAsync(100);
+      expect(await cache.getOrSetMany(['a', 'b'], fails, options)).toEqual([1, 2]);
+    });
+
     it('what the loader decides holds for all keys of its batch', async () => {
       const { clock, cache } = setUp();
       await cache.getOrSetMany(['a', 'b'], (keys, context) => {

@@ -121,6 +121,7 @@ export class Race {
         await this.#put(place, node, undefined);
         return [];
       case 'getOrSetMany stale':
+      case 'getOrSetMany refreshing':
       case 'getOrSetMany':
         return this.#many(read, cache, place);
       case 'getInherited': {

@@ -21,6 +21,7 @@ export const READS = [
   'getOrSet nested',
   'getOrSetMany',
   'getOrSetMany stale',
+  'getOrSetMany refreshing',
   'put',
   'getInherited',
   'touch',
@@ -41,6 +42,7 @@ export const KINDS: Partial<Record<Read, LoadOptions>> = {
   'getOrSet failing': { ttl: 1, grace: 60, graceThrottle: 0.3, errorTtl: 0.2 },
   'getOrSet timing out': { ttl: 1, grace: 60, hardTimeout: 0.5 },
   'getOrSet repeating': { ttl: 1, grace: 60, refreshAhead: 0.1 },
+  'getOrSetMany refreshing': { ttl: 1, refreshAhead: 0.1 },
   'getOrSetMany stale': { ttl: 1, grace: 60, softTimeout: 0.05 },
 };
 

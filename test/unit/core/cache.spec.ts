@@ -589,6 +589,17 @@ describe.each(STORAGES)('Cache on %s', (name, makeStorage) => {
       expect(await cache.getMany(['a', 'b'])).toEqual(['old', undefined]);
     });
 
+    it('any number of tags is evicted and expired, and an entry with several of them counts once', async () => {
+      const tags = Array.from({ length: 150 }, (_, at) => `t${at}`);
+      for (const method of ['evictTags', 'expireTags'] as const) {
+        const { cache } = setUp();
+        for (const tag of tags) await cache.set(tag, 1, { tags: [tag, 't0', 't149'] });
+        await cache.set('other', 1);
+        expect(await cache[method]([...tags, ...tags])).toBe(150);
+        expect(await cache.size()).toBe(1);
+      }
+    });
+
     it.each([
       ['a list of keys', ['ab', 'cd']],
       ['a pair without a value', [['k', 1], ['l']]],
