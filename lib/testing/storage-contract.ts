@@ -62,7 +62,7 @@ export function storageContract(options: StorageContractOptions): void {
   options.describe(`storage contract: ${options.name}`, () => {
     isolationClauses(clause, !cannot.includes('list'));
     lifetimeClauses(clause, options.realTime !== true, !cannot.includes('grace'));
-    valueClauses(clause);
+    valueClauses(clause, shared !== 'nothing');
     fenceClauses(clause, shared !== 'nothing', shared === 'fleet');
     atomicClauses(clause, shared === 'fleet');
     countingClauses(clause, !cannot.includes('idle'));

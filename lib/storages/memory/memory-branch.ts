@@ -126,11 +126,12 @@ export class MemoryBranch {
     }
   }
 
-  /** All records of the subtree. */
-  *walk(): Generator<MemoryRecord> {
-    yield* this.records.values();
-    for (const siblings of this.children.values())
-      for (const child of siblings.values()) yield* child.walk();
+  /** All records of the subtree, or of this scope alone. Ends, however many more are written meanwhile: new ones come last in a Map. */
+  *walk(deep = true): Generator<MemoryRecord> {
+    yield* firstOf(this.records);
+    if (!deep) return;
+    for (const siblings of firstOf(this.children))
+      for (const child of firstOf(siblings)) yield* child.walk();
   }
 
   #countStale(by: number): void {
@@ -181,4 +182,14 @@ export class MemoryBranch {
 
 function bytesOf({ ids }: ScopePath): number {
   return BRANCH_BYTES + ids.at(-1)!.length * 2;
+}
+
+/** The values of a Map, as many as there are now. */
+function* firstOf<T>(map: ReadonlyMap<unknown, T>): Generator<T> {
+  let left = map.size;
+  if (left === 0) return;
+  for (const value of map.values()) {
+    yield value;
+    if (--left === 0) return;
+  }
 }

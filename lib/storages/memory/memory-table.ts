@@ -57,7 +57,7 @@ export class MemoryTable {
   /** All records in the subtree (or in just that scope), as they are now; may include expired ones. */
   *in(scope: ScopePath, deep = true): Generator<MemoryRecord> {
     const branch = this.#root.find(scope);
-    if (branch) yield* deep ? branch.walk() : branch.records.values();
+    if (branch) yield* branch.walk(deep);
   }
 
   /** Those in the subtree that carry one of the tags. */

@@ -1,9 +1,12 @@
 import { assert, assertEqual, assertRejects } from '../assertions.js';
 import { AWKWARD_VALUES } from './awkward.js';
-import type { StorageClause } from './storage-bench.js';
+import type { Cache } from '../../core/cache.js';
+import type { StorageBench, StorageClause } from './storage-bench.js';
 
-/** S4, P10, P11: what comes back. */
-export function valueClauses(clause: StorageClause): void {
+/** S4, P10, P11: what comes back. `isShared`: several caches see each other's entries. */
+export function valueClauses(clause: StorageClause, isShared: boolean): void {
+  if (isShared) unreadableClauses(clause);
+
   for (const [name, value] of AWKWARD_VALUES)
     clause('S4 P10', `${name} is stored, is a hit, and comes back as it was`, async (bench) => {
       const cache = bench.open();
@@ -102,6 +105,66 @@ export function valueClauses(clause: StorageClause): void {
         'deleteMany',
       );
       assertEqual(await cache.deleteMany([]), 0, 'deleteMany of nothing');
+    },
+  );
+}
+
+/** A class that only the cache that writes knows. */
+class Known {
+  readonly field = 1;
+}
+
+/** Another version of the application may have written what this one cannot read. */
+function unreadableClauses(clause: StorageClause): void {
+  const scope = { org: 'o' };
+
+  async function writeBoth(bench: StorageBench, writer: Cache): Promise<void> {
+    await writer.set('u', new Known(), { scope, tags: ['t'], type: () => Known });
+    await writer.set('p', 1, { scope, tags: ['t'] });
+    await bench.spread();
+  }
+
+  clause('S4 P10', 'an entry whose value cannot be read is a miss, alone', async (bench) => {
+    const [writer, reader] = [bench.open(), bench.open()];
+    await writeBoth(bench, writer);
+    assertEqual(await reader.getMany(['u', 'p'], { scope }), [undefined, 1], 'getMany');
+    const update = (current: unknown): string => (current === undefined ? 'anew' : 'from it');
+    assertEqual(await reader.update('u', update, { scope }), 'anew', 'update');
+    await writeBoth(bench, writer);
+    assertEqual(await reader.increment('u', { scope }), 1, 'increment');
+    await writeBoth(bench, writer);
+    const loaded = [
+      await reader.getOrSet('u', () => 'first', { scope }),
+      await reader.getOrSet('u', () => 'second', { scope }),
+    ];
+    assertEqual(loaded, ['first', 'first'], 'what two calls of getOrSet bring');
+  });
+
+  clause('S5 P10', 'an entry whose value cannot be read is left out of entries', async (bench) => {
+    const [writer, reader] = [bench.open(), bench.open()];
+    await writeBoth(bench, writer);
+    const listed: unknown[] = [];
+    for await (const { key } of reader.entries({ scope })) listed.push(key);
+    assertEqual(listed, ['p'], 'the keys of entries');
+  });
+
+  clause(
+    'S2 P5 P13',
+    'an entry whose value cannot be read is evicted with the others',
+    async (bench) => {
+      const [writer, reader] = [bench.open(), bench.open()];
+      const evictions: Record<string, () => Promise<unknown>> = {
+        evictTags: () => reader.evictTags('t', { scope }),
+        evictScope: () => reader.evictScope(scope),
+        deleteMany: () => reader.deleteMany(['u', 'p'], { scope }),
+      };
+      for (const [name, evict] of Object.entries(evictions)) {
+        await writeBoth(bench, writer);
+        await evict();
+        await bench.spread();
+        const left = [await writer.has('u', { scope }), await writer.has('p', { scope })];
+        assertEqual(left, [false, false], `has, after ${name}`);
+      }
     },
   );
 }

@@ -215,6 +215,25 @@ describe.each(STORAGES)('Cache on %s', (name, makeStorage) => {
       expect(await cache.has('k')).toBe(false);
     });
 
+    it('a listing ends although each step of it writes more, and lists what was there', async () => {
+      const { cache } = setUp();
+      for (const key of ['a', 'b', 'c']) {
+        await cache.set(key, 1);
+        await cache.set(key, 1, { scope: { org: key } });
+      }
+      for (const deep of [false, true]) {
+        const seen: unknown[] = [];
+        for await (const { key } of cache.entries({ deep })) {
+          seen.push(key);
+          expect(seen.length).toBeLessThan(100);
+          const at = seen.length;
+          await cache.set(`new ${deep} ${at}`, 1);
+          await cache.set('new', 1, { scope: { org: `new ${deep} ${at}` } });
+        }
+        expect(seen).toEqual(expect.arrayContaining(['a', 'b', 'c']));
+      }
+    });
+
     it('RC-17 listings, has and size renew nothing', async () => {
       const { cache, clock } = setUp({ ttl: 5 });
       await cache.set('k', 1, { sliding: true });
