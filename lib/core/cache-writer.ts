@@ -214,9 +214,16 @@ async function inGroups(
   evict: (group: readonly string[]) => Promise<number>,
 ): Promise<number> {
   let total = 0;
+  const failures: unknown[] = [];
   for (const group of tagGroups(tags)) {
-    const count = await evict(group);
-    total = count < 0 || total < 0 ? -1 : total + count;
+    try {
+      const count = await evict(group);
+      total = count < 0 || total < 0 ? -1 : total + count;
+    } catch (error) {
+      failures.push(error);
+    }
   }
+  // Only now: a storage that is away makes up for what it has been told of (P13).
+  if (failures.length > 0) throw failures[0];
   return total;
 }

@@ -56,6 +56,20 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
     }
   });
 
+  it('P13 strict, evicting more tags than go at once rejects, and makes up for all of them', async () => {
+    const { faulty, cache } = setUp({ onStorageError: 'throw' });
+    const tags = Array.from({ length: 150 }, (_, n) => `t${n}`);
+    for (const tag of tags) await cache.set(tag, 1, { tags: [tag] });
+    const evicting = name === 'memory' ? 'evictTags' : 'delete';
+    for (const evict of [() => cache.evictTags(tags), () => cache.expireTags(tags)]) {
+      faulty.only(evicting, 'expire').failNext(1);
+      await expect(evict()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+      faulty.recover();
+      expect(new Set(await cache.getMany(tags))).toEqual(new Set([undefined]));
+      for (const tag of tags) await cache.set(tag, 1, { tags: [tag] });
+    }
+  });
+
   it('P5 an update that was given up asks its function no more, and writes nothing when the storage answers at last', async () => {
     const { clock, faulty, cache } = setUp();
     await cache.set('k', 'old');
