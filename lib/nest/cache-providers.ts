@@ -101,7 +101,7 @@ function methodRunner(
     context,
     clock,
     hasVariants,
-    isPerRequest: (type: object) => explorer.isPerRequest(type),
+    madeFor: (type: object) => explorer.madeFor(type),
   };
   const runner: MethodRunner = new MethodRunner(registry, context, tools, adapterHost);
   return runner;

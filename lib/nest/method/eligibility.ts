@@ -19,8 +19,11 @@ export function bypassOf(
 ): Bypass | undefined {
   if (!planned.cache.enabled) return { status: 'fwd=bypass; detail=disabled' };
   const hasNoScope = planned.options.scope === undefined;
+  if (hasNoScope && plan.madeFor === 'tenant') return SCOPE_OMITTED_BY_DURABLE;
   if (call.executionContext === undefined)
-    return hasNoScope && plan.isPerRequest && identifiesSomebody(call) ? SCOPE_OMITTED : undefined;
+    return hasNoScope && plan.madeFor === 'request' && identifiesSomebody(call)
+      ? SCOPE_OMITTED
+      : undefined;
   if (plan.inputs.answersItself) return ANSWERS_ITSELF;
   if (!planned.hasOwnKey && isUnsafe(call)) return UNSAFE;
   if (hasNoScope && identifiesSomebody(call)) return SCOPE_OMITTED;
@@ -51,6 +54,12 @@ const SCOPE_OMITTED: Bypass = {
   status: 'fwd=bypass; detail=scope-omitted',
   warning:
     "the request carries a user (request.user or an Authorization header) and no scope says who may share the response, so it runs uncached. Give scope: 'user' (or another level), or scope: 'global' if all users get the same.",
+};
+
+const SCOPE_OMITTED_BY_DURABLE: Bypass = {
+  status: 'fwd=bypass; detail=scope-omitted',
+  warning:
+    "Nest makes an instance for each tenant (it is durable, or given something that is) and no scope says who may share the results, so it runs uncached. Give the tenant's scope, or scope: 'global' if all tenants get the same.",
 };
 
 const SHARED_SESSION: Bypass = {

@@ -4,6 +4,7 @@ import { declaredCachedMethods } from './cached-method.js';
 import { warnOfCustomInputs } from './custom-inputs.js';
 import { warnOfRandomName } from './random-names.js';
 import type { MethodPlan, PlannedCacheable } from './method-plan.js';
+import type { MadeFor } from './method-tools.js';
 import type { MethodRunner } from './method-runner.js';
 import {
   endlessKind,
@@ -28,13 +29,15 @@ export class MethodExplorer {
     return runner.hasVariants(name);
   }
 
-  /** See {@link MethodTools.isPerRequest}. */
-  isPerRequest(type: object): boolean {
-    return [...this.modules.values()].some(({ providers }) =>
-      [...providers.values()].some(
-        (provider) => provider.metatype === type && !provider.isDependencyTreeStatic(),
-      ),
-    );
+  /** See {@link MethodTools.madeFor}. */
+  madeFor(type: object): MadeFor {
+    const modules = [...this.modules.values()];
+    const isOfType = ({ metatype }: { metatype: unknown }): boolean => metatype === type;
+    const providers = modules.flatMap((one) => [...one.providers.values()]).filter(isOfType);
+    const controllers = modules.flatMap((one) => [...one.controllers.values()]).filter(isOfType);
+    if ([...providers, ...controllers].some((one) => one.isDependencyTreeDurable()))
+      return 'tenant';
+    return providers.some((one) => !one.isDependencyTreeStatic()) ? 'request' : 'all';
   }
 
   /** Lets every handler of a route have its context. To be called before Nest makes the routes. */

@@ -7,6 +7,7 @@ import type { CacheService } from '../cache.service.js';
 import { configOf } from '../decorators/cache-config.js';
 import type { CachedMethod } from './cached-method.js';
 import { bareRouteKey } from './entry-key.js';
+import type { MadeFor } from './method-tools.js';
 import { inputsOf, routeOf, type HandlerInputs } from './nest-metadata.js';
 import type {
   CacheableOptions,
@@ -49,8 +50,8 @@ export interface MethodPlan {
   /** `Class.method`, for messages and as the default name. */
   readonly label: string;
   readonly route: string | undefined;
-  /** See {@link MethodTools.isPerRequest}. */
-  readonly isPerRequest: boolean;
+  /** See {@link MethodTools.madeFor}. */
+  readonly madeFor: MadeFor;
   readonly inputs: HandlerInputs;
   readonly cacheables: readonly PlannedCacheable[];
   readonly puts: readonly PlannedStore[];
@@ -65,7 +66,7 @@ export function planMethod(
   method: CachedMethod,
   type: { name: string; prototype: object },
   registry: CacheRegistry,
-  isPerRequest: boolean,
+  madeFor: MadeFor,
 ): MethodPlan {
   const planner = new Planner(method, type, registry);
   return {
@@ -73,7 +74,7 @@ export function planMethod(
     type,
     label: planner.label,
     route: planner.route,
-    isPerRequest,
+    madeFor,
     inputs: planner.inputs,
     cacheables: method.operations.flatMap((one) =>
       one.kind === 'cacheable' ? planner.cacheables(one.options) : [],

@@ -61,7 +61,7 @@ export class MethodRunner {
     if (!plans) this.#plans.set(method, (plans = new Map()));
     let plan = plans.get(type);
     if (!plan) {
-      plan = planMethod(method, type, this.registry, this.tools.isPerRequest(type));
+      plan = planMethod(method, type, this.registry, this.tools.madeFor(type));
       plans.set(type, plan);
       for (const { name, vary } of plan.cacheables) if (vary.length > 0) this.#varied.add(name);
     }

@@ -4,6 +4,12 @@ import type { HitMembers } from './cache-status.js';
 import type { KeyMaker } from './entry-key.js';
 import type { MethodWarnings } from './method-warnings.js';
 
+/**
+ * Whom an instance serves: everybody; one request, because it or what it is given depends on one (providers only, handlers
+ * know their request anyway); or one tenant, because that is durable. What it returns may then be theirs alone.
+ */
+export type MadeFor = 'all' | 'request' | 'tenant';
+
 /** What the steps around a decorated method need of their application. */
 export interface MethodTools {
   readonly keys: KeyMaker;
@@ -13,6 +19,6 @@ export interface MethodTools {
   readonly hits: HitMembers;
   /** Whether entries of this name have variants by header, which must go when their key goes. */
   hasVariants(name: string): boolean;
-  /** Whether Nest makes a provider of this class for each request, because it or what it is given depends on one. */
-  isPerRequest(type: object): boolean;
+  /** Whom Nest makes instances of this class for. */
+  madeFor(type: object): MadeFor;
 }
