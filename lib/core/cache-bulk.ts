@@ -95,7 +95,8 @@ export class CacheBulk {
       const isFresh = entry !== undefined && this.reader.isFresh(entry);
       if (isFresh && !this.reader.isDue(entry, settings)) return this.reader.hit(entry, one);
       const batch = isFresh ? early : missing;
-      const load = (context: LoadContext): Promise<unknown> => batch.load(keys[index]!, context);
+      const load = (context: LoadContext): Promise<unknown> =>
+        batch.load(keys[index]!, index, context);
       const request = requestOf(one, load, settings, entry, revision, isAway);
       if (!this.loading.flights.find(request.id)) batch.expectOneMore();
       if (!isFresh) return (await this.loading.obtain(request)).value;

@@ -7,6 +7,8 @@ import { MISS, type Lookup } from './lookup.js';
 
 type Waiting = {
   key: CacheKey;
+  /** Its place in the call. */
+  index: number;
   context: LoadContext;
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
@@ -38,9 +40,9 @@ export class LoadBatch {
     if (this.#waiting.length > 0) this.#runOrWait();
   }
 
-  load(key: CacheKey, context: LoadContext): Promise<unknown> {
+  load(key: CacheKey, index: number, context: LoadContext): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ key, context, resolve, reject });
+      this.#waiting.push({ key, index, context, resolve, reject });
       if (this.#isSealed) this.#runOrWait();
     });
   }
@@ -51,7 +53,8 @@ export class LoadBatch {
   }
 
   async #run(): Promise<void> {
-    const batch = this.#waiting;
+    // Leases come as they come; the loader gets its keys in the order of the call.
+    const batch = this.#waiting.sort((one, other) => one.index - other.index);
     this.#expected -= batch.length;
     this.#waiting = [];
     this.#callOff?.();

@@ -106,7 +106,9 @@ export class EpochStorage implements OpenStorage {
       this.#leased.voidKey(at);
       const found = await this.#entries.of(at);
       await this.inner.delete(this.#keys.entry(at));
-      return found !== undefined && this.#fresh(found.entry);
+      const wasLive = found !== undefined && this.#fresh(found.entry);
+      if (wasLive) this.host.listener.onRemoval?.('deleted', 1, at.key, at.scope);
+      return wasLive;
     });
   }
 
@@ -137,6 +139,7 @@ export class EpochStorage implements OpenStorage {
     this.#leased.voidScope(scope);
     await this.#epochs.forgetScope(scope);
     this.#leased.voidScope(scope);
+    if (live > 0) this.host.listener.onRemoval?.('scope', live, undefined, scope);
     return live;
   }
 
@@ -147,6 +150,7 @@ export class EpochStorage implements OpenStorage {
     this.#leased.suspectTags(scope, tags);
     await this.#epochs.forgetTags(scope, tags);
     this.#leased.suspectTags(scope, tags);
+    if (live > 0) this.host.listener.onRemoval?.('tag', live, undefined, scope);
     return live;
   }
 

@@ -1,4 +1,4 @@
-import { isFresh, type NewEntry, type StoredEntry } from '../../core/entry.js';
+import { isFresh, type NewEntry, type RemovalReason, type StoredEntry } from '../../core/entry.js';
 import { InvalidOptionsError, StorageUnavailableError } from '../../core/errors.js';
 import { isPromise } from '../../core/guard.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../../core/scope.js';
@@ -114,8 +114,10 @@ export class OpenRedis implements OpenStorage {
     await Promise.all(items.map(([at, entry]) => this.write(at, entry)));
   }
 
-  remove(at: EntryAddress): Promise<boolean> {
-    return this.#writer.remove(this.#layout.place(at));
+  async remove(at: EntryAddress): Promise<boolean> {
+    const removed = await this.#writer.remove(this.#layout.place(at));
+    if (removed) this.host.listener.onRemoval?.('deleted', 1, at.key, at.scope);
+    return removed;
   }
 
   async removeMany(at: readonly EntryAddress[]): Promise<number> {
@@ -147,12 +149,12 @@ export class OpenRedis implements OpenStorage {
     return this.#counters.add(this.#layout.place(at), by, ttlMs);
   }
 
-  evictScope(scope: ScopePath): Promise<number> {
-    return this.#work.evict(scope);
+  async evictScope(scope: ScopePath): Promise<number> {
+    return this.#left('scope', await this.#work.evict(scope), scope);
   }
 
-  evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
-    return this.#work.evictTags(scope, tags);
+  async evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
+    return this.#left('tag', await this.#work.evictTags(scope, tags), scope);
   }
 
   expire(scope: ScopePath, tags: readonly string[] | undefined): Promise<number> {
@@ -160,7 +162,7 @@ export class OpenRedis implements OpenStorage {
   }
 
   async clear(): Promise<void> {
-    await this.#work.evict(GLOBAL_SCOPE);
+    this.#left('cleared', await this.#work.evict(GLOBAL_SCOPE), GLOBAL_SCOPE);
   }
 
   list(scope: ScopePath, options: ListOptions): AsyncIterable<ListedEntry> {
@@ -175,8 +177,8 @@ export class OpenRedis implements OpenStorage {
     return this.#work.removeExpired(GLOBAL_SCOPE);
   }
 
-  removeIdle(scope: ScopePath, idleMs: number): Promise<number> {
-    return this.#work.removeIdle(scope, idleMs);
+  async removeIdle(scope: ScopePath, idleMs: number): Promise<number> {
+    return this.#left('idle', await this.#work.removeIdle(scope, idleMs), scope);
   }
 
   figures(): Readonly<Record<string, number>> {
@@ -185,6 +187,12 @@ export class OpenRedis implements OpenStorage {
       waitingForLeases: this.connection.leaseEnds.size,
       bucketsBeingReclaimed: this.#reclaim.running,
     };
+  }
+
+  /** Tells how many entries left. Of those that the server lets expire, or that are replaced, nothing is heard. */
+  #left(reason: RemovalReason, count: number, scope: ScopePath): number {
+    if (count > 0) this.host.listener.onRemoval?.(reason, count, undefined, scope);
+    return count;
   }
 
   async close(): Promise<void> {

@@ -25,6 +25,18 @@ export function countingClauses(clause: StorageClause, idle: boolean): void {
     assertEqual(await cache.size(), 0, 'the size in the end');
   });
 
+  clause('S5', 'the figures tell how many entries left, and why', async (bench) => {
+    const cache = bench.open();
+    for (const key of ['a', 'b', 'c', 'd']) await cache.set(key, key, { scope: OK });
+    await cache.set('c', 'c', { scope: OK, tags: ['t'] });
+    await cache.delete('a', { scope: OK });
+    await cache.deleteMany(['a', 'b'], { scope: OK });
+    await cache.evictTags('t', { scope: OK });
+    await cache.evictScope({ org: 'o' });
+    const { deleted, tag, scope } = (await cache.stats()).evictions;
+    assertEqual({ deleted, tag, scope }, { deleted: 2, tag: 1, scope: 1 }, 'evictions by reason');
+  });
+
   clause(
     'S5',
     'listings show live entries once each, with value, expiry and tags, and renew none',

@@ -1001,6 +1001,22 @@ describe.each(STORAGES)('Cache on %s', (name, makeStorage) => {
       expect(await cache.size()).toBe(0);
     });
 
+    it('a bulk loader gets its keys in the order of the call, in whatever order their leases come', async () => {
+      let patience = 60;
+      const soonerEachTime = async <T>(value: T): Promise<T> => {
+        for (let waits = patience--; waits > 0; waits--) await Promise.resolve();
+        return value;
+      };
+      const cache = createTestCache({ storage: mapStorage({ answer: soonerEachTime }) });
+      const asked: string[][] = [];
+      const load = (keys: string[]) => {
+        asked.push(keys);
+        return keys;
+      };
+      expect(await cache.getOrSetMany(['r', 'p', 'q'], load)).toEqual(['r', 'p', 'q']);
+      expect(asked).toEqual([['r', 'p', 'q']]);
+    });
+
     it('P4 no message holds a cached value', async () => {
       const { cache } = setUp();
       for (const secret of ['hunter2', 4_242_424_242, 42_424_242n, ['hunter2']]) {
