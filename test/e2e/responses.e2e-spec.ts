@@ -80,6 +80,15 @@ class ResponseController {
   @Get('stream') @Cacheable(shared) stream(): StreamableFile {
     return new StreamableFile(Readable.from([`run ${++runs}`]), { type: 'text/plain' });
   }
+  @Get('refused') @Cacheable({ ...shared, condition: () => false }) refused(): object {
+    return { run: ++runs };
+  }
+  @Get('put-beside')
+  @Cacheable({ ...shared, name: 'beside' })
+  @CachePut({ ...shared, name: 'put-beside' })
+  putBeside(): object {
+    return { run: ++runs };
+  }
   @Get('fetched') @Cacheable(shared) fetched(): Response {
     return new Response(`run ${++runs}`);
   }
@@ -244,6 +253,15 @@ describe.each(ADAPTERS)('responses on %s', (adapter) => {
       [404, 'run 1'],
       [404, 'run 2'],
     ]);
+  });
+
+  it.each([
+    ['refused', 'condition'],
+    ['put-beside', 'put'],
+  ])('%s: runs each time, and Cache-Status says why', async (path, detail) => {
+    const answers = await twice(`/r/${path}`);
+    expect(answers.map(({ body }) => body.run)).toEqual([1, 2]);
+    expect(answers[1]!.cache).toContain(`nestjs-scoped-cache; fwd=bypass; detail=${detail}`);
   });
 
   it('what a handler with passthrough sent itself is not replaced by what it returned', async () => {

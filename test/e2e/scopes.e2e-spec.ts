@@ -14,6 +14,12 @@ class ProfileController {
     return { run: ++runs };
   }
 
+  @Get('keyed')
+  @Cacheable({ scope: 'user', key: ({ user }) => user.id })
+  keyed(): object {
+    return { run: ++runs };
+  }
+
   @Get('org')
   @Cacheable({ scope: 'org' })
   ofOrg(): object {
@@ -160,6 +166,16 @@ describe.each(ADAPTERS)('scoped handlers on %s', (adapter) => {
       expect(warnings.texts.join()).toMatch(/Numbers\.omitted.*no scope says who may share/);
     },
   );
+
+  it('P3 a missing id is told before a key function asks for the user who is not there', async () => {
+    const answers = [await app.get('/profile/keyed'), await app.get('/profile/keyed')];
+    expect(answers.map(({ status, cache }) => [status, cache])).toEqual([
+      [200, 'nestjs-scoped-cache; fwd=bypass; detail=missing-org'],
+      [200, 'nestjs-scoped-cache; fwd=bypass; detail=missing-org'],
+    ]);
+    await app.get('/profile/keyed', ann);
+    expect((await app.get('/profile/keyed', ann)).cache).toContain('hit');
+  });
 
   it('such a provider shares what it says is for all', async () => {
     await app.get('/numbers/global', ann);

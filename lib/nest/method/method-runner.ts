@@ -119,7 +119,10 @@ export class MethodRunner {
   /** A put that is going to happen makes the method run. */
   async #chosenValue(call: MethodCall, plan: MethodPlan, puts: PutStep[]): Promise<unknown> {
     const lookups = await active(plan.cacheables, call);
-    if (lookups.length === 0) return invoke(call, plan);
+    if (lookups.length === 0) {
+      this.#replyOf(call)?.announce('fwd=bypass; detail=condition');
+      return invoke(call, plan);
+    }
     if (puts.length > 0 && (await active(plan.puts, call)).length > 0) {
       // What the look-ups would have found is outdated by what the method is about to do.
       const { fences } = puts[0]!;
@@ -127,6 +130,7 @@ export class MethodRunner {
         fences.of(planned.cache);
         puts.push(new PutStep(planned, call, plan, this.tools, fences));
       }
+      this.#replyOf(call)?.announce('fwd=bypass; detail=put');
       return invoke(call, plan);
     }
     return this.#read(call, plan, lookups);

@@ -13,13 +13,18 @@ export interface Place {
   readonly options: LoadOptions;
 }
 
-/** Where the result of one call is kept. Throws InvalidKeyError when the call has no key. */
+/**
+ * Where the result of one call is kept.
+ * @throws MissingScopeError when it has no scope, whatever its key; InvalidKeyError when it has no key
+ */
 export function placeOf(
   planned: PlannedCacheable,
   call: MethodCall,
   plan: MethodPlan,
-  { keys }: MethodTools,
+  { context, keys }: MethodTools,
 ): Place {
+  // First: a key function of the application counts on the user whose scope it is.
+  if (planned.hasOwnKey) planned.cache.scopes.pathOf(selectorOf(planned, call), context);
   const key = keys.full(call, plan, planned);
   let options = planned.fixed;
   if (typeof planned.options.scope === 'function')
