@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock } from '../../core/clock.js';
+import { systemClock, type Clock } from '../../core/clock.js';
 import { hasCode, lstat, unlinkIfThere } from './disk.js';
 import { createWhole, readWhole, type NewFile } from './file-content.js';
 import type { FileLayout } from './file-layout.js';
@@ -12,11 +12,10 @@ import {
   writeIdentity,
   type ProcessIdentity,
 } from './process-identity.js';
+import { Silence } from './silence.js';
 
 /** How often a process shows that it is alive, for those that cannot look up its pid. */
 const HEARTBEAT_MS = 15_000;
-/** A process of another machine or container counts as dead after this long without a heartbeat. */
-const SILENCE_MS = 60_000;
 
 /**
  * The processes that use the folder: each has one file in `owners/`, of which its slots are hard links, so that whoever
@@ -27,6 +26,7 @@ const SILENCE_MS = 60_000;
 export class Owners {
   readonly me: ProcessIdentity;
   readonly file: string;
+  readonly #silence = new Silence();
   readonly #stopHeartbeat: () => void;
   #registering: Promise<void> | undefined;
 
@@ -34,6 +34,7 @@ export class Owners {
     readonly layout: FileLayout,
     readonly like: NewFile,
     token: string,
+    readonly clock: Clock = systemClock,
   ) {
     this.me = thisProcess(token);
     this.file = join(layout.owners, this.me.id);
@@ -74,7 +75,7 @@ export class Owners {
     if (owner.id === this.me.id) return false;
     const life = await lifeOf(owner, this.me);
     if (life !== 'unknown') return life === 'dead';
-    return this.#isSilent(path);
+    return this.#isSilent(owner.id, path);
   }
 
   /** Whether the process with this id is gone; one without a file is. */
@@ -86,7 +87,9 @@ export class Owners {
 
   /** Ids of all processes that have a file. */
   async ids(): Promise<string[]> {
-    return readdir(this.layout.owners);
+    const ids = await readdir(this.layout.owners);
+    this.#silence.keepOnly(ids);
+    return ids;
   }
 
   async close(): Promise<void> {
@@ -102,9 +105,9 @@ export class Owners {
     }
   }
 
-  async #isSilent(path: string): Promise<boolean> {
+  async #isSilent(id: string, path: string): Promise<boolean> {
     try {
-      return systemClock.now() - (await lstat(path)).mtimeMs > SILENCE_MS;
+      return this.#silence.isSilent(id, (await lstat(path)).mtimeMs);
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return false;
       throw error;
@@ -116,10 +119,11 @@ export class Owners {
     let isStopped = false;
     let stop = (): void => undefined;
     const arm = (): void => {
-      if (!isStopped) stop = systemClock.after(HEARTBEAT_MS, beat);
+      if (!isStopped) stop = this.clock.after(HEARTBEAT_MS, beat);
     };
     const beat = (): void => {
-      const seconds = systemClock.now() / 1_000;
+      this.#silence.noteOwnBeat();
+      const seconds = this.clock.now() / 1_000;
       utimes(this.file, seconds, seconds).then(arm, arm);
     };
     arm();
