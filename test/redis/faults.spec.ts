@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import type { OpenStorage } from '../../lib/core/storage.js';
+import { nodePlatform } from '../../lib/platform/node-platform.js';
 import { redisStorage, type RedisStorageOptions } from '../../lib/redis.js';
 import { freePort, type ServerProcess } from '../support/servers/process.js';
 import { startProxy, type Proxy } from '../support/servers/proxy.js';
@@ -223,6 +224,24 @@ describe('faults (S7, P12)', () => {
     expect(await storage.read(at('k'))).toBeDefined();
     expect(await storage.remove(at('k'))).toBe(true);
     expect(await storage.evictScope(scope('global'))).toBe(0);
+  });
+
+  test('P5 OOM with noeviction: evictions of tags work, small and large, and so does making stale', async () => {
+    const storage = open({ url: `redis://127.0.0.1:${server.port}`, timeout: '10s' });
+    const org = { org: 'o1' };
+    const write = (key: string, tag: string): unknown =>
+      storage.write(at(key, org), entry(1, { tags: [tag], graceMs: 60_000 }));
+    await Promise.all(Array.from({ length: 300 }, (_, nth) => write(`l${nth}`, 'large')));
+    await write('small', 'small');
+    await write('stale', 'stale');
+    await cli(server.port, 'config', 'set', 'maxmemory', '1');
+    expect(await storage.evictTags(scope(org), ['small'])).toBe(1);
+    expect(await storage.read(at('small', org))).toBeUndefined();
+    expect(await storage.evictTags(scope(org), ['large'])).toBe(300);
+    expect(await storage.read(at('l1', org))).toBeUndefined();
+    expect(await storage.expire(scope(org), ['stale'])).toBe(1);
+    const stale = await storage.read(at('stale', org));
+    expect(stale!.freshUntil).toBeLessThanOrEqual(nodePlatform.clock.monotonic());
   });
 
   test('READONLY, LOADING-like and NOAUTH answers are explained', async () => {

@@ -5,6 +5,9 @@ import { NOTIFY, RECORD, script } from './lua.js';
  * An eviction deletes an epoch, which kills everything below at once; the index that belonged to it then waits in the
  * list `g` until its entries have been reclaimed in batches (small ones go in the same step). Where indexes wait before it,
  * some of its members may be dead already: how many were not is known when it is its turn, and counted in `c:<index>`.
+ *
+ * A server that is full (`noeviction`) refuses a script whose first write might take memory, whatever follows. Evictions only replace what is
+ * there, so theirs begins with a write that takes none: `c:` alone is no key of ours.
  */
 const TARGET = `${RECORD}
 local function target()
@@ -17,6 +20,9 @@ local function target()
     parent = epoch
   end
   return epoch, tonumber(fence), stale, string.match(nodes[#KEYS], ';([^;]*);')
+end
+local function spareMemory()
+  redis.call('UNLINK', P .. 'c:')
 end
 local function drop(name, extra)
   unlist(name, extra)
@@ -78,6 +84,7 @@ local garbage, count = P .. 'g', 0
 local pending, limit, now = redis.call('LLEN', P .. 'g'), tonumber(ARGV[3]), tonumber(ARGV[2])
 local answer, large = { 0, pending }, pending > 0
 fence = fence + 1
+spareMemory()
 redis.call('SET', KEYS[#KEYS], string.format('%s:%d;%s;%s', epoch, fence, parent, stale), 'KEEPTTL')
 for at = 4, #ARGV do
   large = large or redis.call('ZCARD', P .. 'i:' .. epoch .. ':' .. ARGV[at]) > limit
@@ -190,6 +197,7 @@ if not epoch then return {} end
 fence = fence + 1
 local mark = string.format('%d', fence)
 if #ARGV == 1 then stale = mark end
+spareMemory()
 redis.call('SET', KEYS[#KEYS], epoch .. ':' .. mark .. ';' .. parent .. ';' .. stale, 'KEEPTTL')
 for at = 2, #ARGV do
   local key = P .. 't:' .. epoch .. ':' .. ARGV[at]
