@@ -82,8 +82,12 @@ export class SerializationError extends CacheError {
 
 /** The storage did not do what was asked: unreachable, too slow, or it answered with an error (`cause`). */
 export class StorageUnavailableError extends CacheError {
-  constructor(message: string, options?: { cause?: unknown }) {
+  /** It answered, and did not want this one call (it is full, say): others may well succeed, so its circuit stays closed. */
+  readonly isRefusal: boolean;
+
+  constructor(message: string, options?: { cause?: unknown; isRefusal?: boolean }) {
     super('STORAGE_UNAVAILABLE', message, options);
+    this.isRefusal = options?.isRefusal === true;
   }
 }
 

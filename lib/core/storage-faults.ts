@@ -80,3 +80,12 @@ export class StorageFaults {
 export function isStorageFault(error: unknown): boolean {
   return !(error instanceof CacheError) || error.code === 'STORAGE_UNAVAILABLE';
 }
+
+/** What systems answer where nothing can be written, while all that is there can still be read. */
+const NO_ROOM: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS'];
+
+/** Whether the storage answered, and only did not want this: no sign that it is away. */
+export function isRefusal(error: unknown): boolean {
+  if (error instanceof StorageUnavailableError) return error.isRefusal;
+  return NO_ROOM.includes((error as { readonly code?: unknown } | null | undefined)?.code);
+}

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import type { OpenStorage } from '../../lib/core/storage.js';
 import { nodePlatform } from '../../lib/platform/node-platform.js';
 import { redisStorage, type RedisStorageOptions } from '../../lib/redis.js';
+import { makeCache } from '../support/make-cache.js';
 import { freePort, type ServerProcess } from '../support/servers/process.js';
 import { startProxy, type Proxy } from '../support/servers/proxy.js';
 import { cli, startRedis, until } from '../support/servers/redis.js';
@@ -224,6 +225,24 @@ describe('faults (S7, P12)', () => {
     expect(await storage.read(at('k'))).toBeDefined();
     expect(await storage.remove(at('k'))).toBe(true);
     expect(await storage.evictScope(scope('global'))).toBe(0);
+  });
+
+  test('P12 OOM with noeviction: however many writes fail, what is there is read and evicted', async () => {
+    const driver = redisStorage({ url: `redis://127.0.0.1:${server.port}`, timeout: '5s' });
+    const cache = makeCache({ storage: driver });
+    try {
+      await cache.set('k', 1);
+      await cache.set('tagged', 1, { tags: ['t'] });
+      await cli(server.port, 'config', 'set', 'maxmemory', '1');
+      for (let round = 0; round < 20; round++) await cache.set(`new${round}`, round);
+      expect((await cache.stats()).errors).toBeGreaterThanOrEqual(20);
+      expect(await cache.get('k')).toBe(1);
+      expect(await cache.evictTags(['t'])).toBe(1);
+      expect(await cache.delete('k')).toBe(true);
+      expect((await cache.stats()).storage).toMatchObject({ circuitOpen: 0 });
+    } finally {
+      await cache.close();
+    }
   });
 
   test('P5 OOM with noeviction: evictions of tags work, small and large, and so does making stale', async () => {

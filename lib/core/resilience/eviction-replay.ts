@@ -1,5 +1,5 @@
 import { CacheError } from '../errors.js';
-import { isStorageFault } from '../storage-faults.js';
+import { isRefusal, isStorageFault } from '../storage-faults.js';
 import type { OpenStorage, StorageHost } from '../storage.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import { withDeadline } from './deadline.js';
@@ -68,7 +68,7 @@ export class EvictionReplay {
       this.breaker.succeeded();
       this.#replayed += replayed;
     } catch (error) {
-      if (isStorageFault(error)) this.breaker.failed(before);
+      if (isStorageFault(error) && !isRefusal(error)) this.breaker.failed(before);
       else this.breaker.succeeded();
       throw error;
     } finally {

@@ -1,7 +1,7 @@
 import type { NewEntry, StoredEntry } from '../entry.js';
 import { isPromise } from '../guard.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../scope.js';
-import { isStorageFault } from '../storage-faults.js';
+import { isRefusal, isStorageFault } from '../storage-faults.js';
 import type {
   Awaitable,
   Change,
@@ -361,7 +361,7 @@ export class ResilientStorage implements OpenStorage {
   }
 
   #noteFailure(error: unknown, before: number): unknown {
-    if (isStorageFault(error)) this.#breaker.failed(before);
+    if (isStorageFault(error) && !isRefusal(error)) this.#breaker.failed(before);
     else this.#breaker.succeeded();
     return error;
   }

@@ -24,6 +24,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
   BUSY: 'A script that is not ours blocks the server.',
 };
 
+/** The server works, and did not want this one command. */
+const REFUSALS: readonly string[] = ['OOM', 'MISCONF', 'NOREPLICAS', 'WRONGTYPE'];
+
 /** Any error as one of ours, with what to do about it and without the command that caused it. */
 export function faultOf(error: unknown): CacheError {
   if (error instanceof CacheError) return error;
@@ -33,6 +36,7 @@ export function faultOf(error: unknown): CacheError {
   // The client's error carries the command, and with it the value: only its text goes on.
   return new StorageUnavailableError(`Redis: ${shortened(text).replace(/\.$/, '')}.${remedy}`, {
     cause: withoutCommand(error, text),
+    isRefusal: REFUSALS.includes(word),
   });
 }
 
@@ -48,6 +52,9 @@ function wordOf(text: string): string {
   // A script met a key that had moved already; a command was sent back and forth until the client had enough.
   if (text.includes('non local key') || text.startsWith('Too many Cluster redirections'))
     return 'TRYAGAIN';
+  // How servers before 7.0 put what a command of a script was answered.
+  const inScript = /: -([A-Z]{3,}) /.exec(text);
+  if (inScript) return inScript[1]!;
   return /\b[A-Z]{3,}\b/.exec(text)?.[0] ?? '';
 }
 

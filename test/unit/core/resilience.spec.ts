@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { sleep } from '../../../lib/core/clock.js';
+import { StorageUnavailableError } from '../../../lib/core/errors.js';
 import type { CacheOptions } from '../../../lib/core/cache-options.js';
 import { createTestCache } from '../../../lib/testing/create-test-cache.js';
 import { deferred } from '../../../lib/testing/deferred.js';
@@ -241,6 +242,24 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
     await fail();
     expect(await closedMs()).toBe(100);
   });
+
+  it.each([
+    ['a full disk', Object.assign(new Error('no space left'), { code: 'ENOSPC' })],
+    ['a full server', new StorageUnavailableError('OOM', { isRefusal: true })],
+  ])(
+    'P12 P15 %s opens no circuit, however many writes fail: what is there is read, evictions are carried out',
+    async (_what, error) => {
+      const { faulty, cache } = setUp();
+      await cache.set('k', 1);
+      await cache.set('gone', 1);
+      faulty.only('write', 'set', 'acquire', 'store').failNext(Infinity, error);
+      for (let round = 0; round < 20; round++) await cache.set(`new${round}`, 1);
+      expect((await cache.stats()).storage).toMatchObject({ circuitOpen: 0 });
+      expect(await cache.get('k')).toBe(1);
+      expect(await cache.delete('gone')).toBe(true);
+      expect(await cache.getOrSet('load', () => 'loaded')).toBe('loaded');
+    },
+  );
 
   it('P12 of many calls while the circuit is half open only one is let through', async () => {
     const { clock, faulty, cache } = setUp();
