@@ -37,7 +37,7 @@ export type {
   TypeOption,
 } from './core/cache-options.js';
 export type { Duration } from './core/duration.js';
-export type { Hit, Lookup, Miss } from './core/lookup.js';
+export type { Hit, InheritedLookup, Lookup, Miss } from './core/lookup.js';
 
 // Caching by decorators
 export { Cacheable } from './nest/decorators/cacheable.js';
@@ -61,6 +61,7 @@ export type {
 
 // Scopes and where their ids come from
 export type {
+  ScopeContext,
   ScopeId,
   ScopeIds,
   ScopeLevel,
@@ -81,9 +82,9 @@ export {
   type ScopeLimits,
 } from './storages/memory/index.js';
 export { tieredStorage, type TieredStorageOptions } from './storages/tiered/index.js';
-export { lru } from './core/eviction/lru.js';
-export { maxItems } from './core/eviction/max-items.js';
-export { timeToLive } from './core/eviction/time-to-live.js';
+export { lru, type LruOptions } from './core/eviction/lru.js';
+export { maxItems, type MaxItemsOptions } from './core/eviction/max-items.js';
+export { timeToLive, type TimeToLiveOptions } from './core/eviction/time-to-live.js';
 
 // Encryption at rest
 export { aes256Gcm, type Aes256GcmOptions, type KeyRing } from './platform/aes256-gcm.js';
@@ -119,6 +120,7 @@ export type {
   WriteOptions,
 } from './core/storage.js';
 export type { NewEntry, RemovalReason, StoredEntry } from './core/entry.js';
+export type { BusConnection, BusHandlers, CacheBus } from './core/bus.js';
 export type { Clock } from './core/clock.js';
 export type { CacheFault, CacheListener } from './core/cache-listener.js';
 export { jsonSerializer, type Serializer } from './core/value/serializer.js';

@@ -16,7 +16,7 @@ export interface CacheOptions {
   readonly scopes?: readonly ScopeLevel[];
   /** Life of entries whose call names none. Default `'5m'`. `0`: nothing is kept unless the call says so. */
   readonly ttl?: Duration;
-  /** Separates this cache from others on a shared storage. 1 to 200 characters, any. Default `'cache'`. */
+  /** Separates this cache from others on a shared storage. Any text of 1 to 200 bytes in UTF-8. Default `'cache'`. */
   readonly namespace?: string;
   /** Eviction rules, asked in this order. Default: none beside the storage's own limits. */
   readonly rules?: readonly EvictionRule[];
@@ -31,7 +31,7 @@ export interface CacheOptions {
   readonly isolation?: Isolation;
   /** What a call does when the storage fails: `'degrade'` (default) to a miss, or `'throw'` StorageUnavailableError. */
   readonly onStorageError?: 'degrade' | 'throw';
-  /** `false`: every read misses, nothing is stored, loaders always run. Default `true`. */
+  /** `false`: every read misses and nothing is stored; loads still run one at a time for each key. Default `true`. */
   readonly enabled?: boolean;
   /** How long one storage operation may take before it counts as failed. Default `'250ms'`. Not used by memory. */
   readonly storageTimeout?: Duration;
@@ -49,13 +49,15 @@ export interface ScopeOption {
 
 /** A class whose instances the value is, or holds: `type: () => User`. */
 export interface TypeOption {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a class with any constructor
+  // oxlint-disable-next-line typescript/no-explicit-any -- a class with any constructor
   readonly type?: () => (abstract new (...args: any[]) => unknown) | undefined;
 }
 
 /** Passing over a tier; only on `tieredStorage`. */
 export interface TierOptions {
+  /** Reads what the far tier has, and writes only there. Default `false`. */
   readonly skipNear?: boolean;
+  /** Reads and writes in this process only. Default `false`. */
   readonly skipFar?: boolean;
 }
 
@@ -162,6 +164,7 @@ export interface IncrementOptions extends ScopeOption {
 
 /** For `touch`. */
 export interface TouchOptions extends ScopeOption {
+  /** Life from now on. Default: the cache's `ttl`. `0` removes the entry. */
   readonly ttl?: Duration;
 }
 

@@ -36,7 +36,7 @@ import { InvalidOptionsError, UnsupportedError } from './errors.js';
 import type { NewEntry } from './entry.js';
 import { jittered, keepSettings, loadSettings, type KeepSettings } from './load-settings.js';
 import { Loading } from './loading.js';
-import { MISS, type Lookup } from './lookup.js';
+import { MISS, type InheritedLookup, type Lookup } from './lookup.js';
 import { resolveOptions, type ResolvedOptions } from './options.js';
 import { openStorage } from './open-storage.js';
 import { ScopedCache } from './scoped-cache.js';
@@ -351,7 +351,7 @@ export class Cache {
   async getInherited<T = unknown>(
     key: CacheKey,
     options?: LookupOptions,
-  ): Promise<(Lookup<T> & { readonly hit: true; readonly scope: ScopeSelector }) | typeof MISS> {
+  ): Promise<InheritedLookup<T>> {
     const nearest = this.#addressOf(key, options);
     const at = nearest.scope.lineage().map((scope) => ({ scope, key: nearest.key }));
     const entries = await this.#bulk.readAll(at, options);

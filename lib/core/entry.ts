@@ -18,7 +18,7 @@ export interface StoredEntry {
   readonly tags: readonly string[];
   /** How long the load took, in ms, for early expiration; absent when it was not loaded or the storage does not keep it. */
   readonly loadMs?: number;
-  /** The core's own note of how to copy the value; a storage that keeps values leaves it alone. */
+  /** @internal the core's own note of how to copy the value; a storage that keeps values leaves it alone. */
   copyPlan?: CopyPlan | undefined;
 }
 

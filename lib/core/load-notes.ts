@@ -37,10 +37,14 @@ export class LoadNotes {
     this.#notes.set(id, { ...note, forget });
   }
 
-  /** Notes about what was written or evicted no longer hold. */
-  voidScope(scope: ScopePath, key?: string): void {
-    for (const [id, { at }] of this.#notes)
-      if ((key === undefined || at.key === key) && at.scope.isWithin(scope)) this.#drop(id);
+  /** What was written or removed may be well again. */
+  voidKey(id: string): void {
+    this.#drop(id);
+  }
+
+  /** The same for all that was evicted. */
+  voidScope(scope: ScopePath): void {
+    for (const [id, { at }] of this.#notes) if (at.scope.isWithin(scope)) this.#drop(id);
   }
 
   clear(): void {

@@ -107,7 +107,7 @@ export class Loading implements LoadHost {
     this.#revision++;
     this.flights.voidKey(at);
     this.fences.noteKey(at, by);
-    if (this.notes.size > 0) this.notes.voidScope(at.scope, at.key);
+    if (this.notes.size > 0) this.notes.voidKey(idOf(at));
   }
 
   voidScope(scope: ScopePath): void {

@@ -21,7 +21,7 @@ export interface ScopeLevelOptions {
 }
 
 /** Reads one level's id from a request context (`undefined` or `null`: there is none). Must not throw for a missing one. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the context's shape belongs to the adapter
+// oxlint-disable-next-line typescript/no-explicit-any -- the context's shape belongs to the adapter
 export type ScopeResolver = (context: any) => unknown;
 
 /** One entry of the `scopes` option: a name, or a level with details. */

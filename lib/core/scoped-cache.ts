@@ -1,6 +1,7 @@
 import type { Cache } from './cache.js';
 import type { CacheKey } from './cache-key.js';
 import type { CacheMap } from './cache-map.js';
+import type { LoadReport } from './cache-reader.js';
 import type {
   ChangeOptions,
   GetOptions,
@@ -15,7 +16,7 @@ import type {
   TouchOptions,
 } from './cache-options.js';
 import type { Duration } from './duration.js';
-import type { Lookup } from './lookup.js';
+import type { InheritedLookup, Lookup } from './lookup.js';
 import type { ScopeSelector } from './scope.js';
 
 type NoScope<T> = Omit<T, 'scope'>;
@@ -50,6 +51,14 @@ export class ScopedCache {
     options?: NoScope<LoadOptions>,
   ): Promise<T> {
     return this.cache.getOrSet(key, loader, this.#here(options));
+  }
+
+  getOrSetDetailed<T = unknown>(
+    key: CacheKey,
+    loader: Loader<T>,
+    options?: NoScope<LoadOptions>,
+  ): Promise<LoadReport<T>> {
+    return this.cache.getOrSetDetailed(key, loader, this.#here(options));
   }
 
   delete(key: CacheKey): Promise<boolean> {
@@ -109,7 +118,7 @@ export class ScopedCache {
   getInherited<T = unknown>(
     key: CacheKey,
     options?: NoScope<LookupOptions>,
-  ): ReturnType<Cache['getInherited']> {
+  ): Promise<InheritedLookup<T>> {
     return this.cache.getInherited<T>(key, this.#here(options));
   }
 

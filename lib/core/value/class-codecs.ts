@@ -3,12 +3,12 @@ import { typeCodec } from './type-codec.js';
 import { isStoredAnyway } from './kinds.js';
 
 /** How instances of one class are stored and come back. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- codecs of different classes live in one list
+// oxlint-disable-next-line typescript/no-explicit-any -- codecs of different classes live in one list
 export interface ClassCodec<T = any, P = any> {
   /** Written beside stored values, so it must stay the same in every process and release. Unique in the cache. */
   readonly name: string;
   /** Exactly this class; subclasses need codecs of their own. */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a class with any constructor
+  // oxlint-disable-next-line typescript/no-explicit-any -- a class with any constructor
   readonly type: abstract new (...args: any[]) => T;
   /** The instance as plain data. May hold everything that a cache can store. */
   encode(instance: T): P;

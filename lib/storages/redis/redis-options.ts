@@ -21,7 +21,7 @@ export interface RedisStorageOptions {
   /** For a connection that this storage opens. What deadlines and fences rest on cannot be changed. */
   readonly options?: RedisOptions;
   /** A client of yours. It is used as it is, never closed, never reconfigured. */
-  readonly client?: Client;
+  readonly client?: Redis | Cluster;
   /** Start nodes of a Cluster, and options for it. */
   readonly cluster?: { readonly nodes: readonly ClusterNode[]; readonly options?: ClusterOptions };
   /** `{ sentinels, name, … }` as ioredis takes them. */
