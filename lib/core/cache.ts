@@ -217,7 +217,7 @@ export class Cache {
   prepareHits(options: LoadOptions): PreparedHits | undefined {
     const { refreshAhead, earlyExpiration, tiers } = loadSettings(this.#options.defaults, options);
     if (options.type !== undefined) this.#registerType(options.type);
-    const isPlain = refreshAhead === undefined && earlyExpiration === undefined;
+    const isPlain = (refreshAhead ?? 1) === 1 && (earlyExpiration ?? 0) === 0;
     const answersAtOnce = this.#storage.isLocal === true && this.#storage.leases === undefined;
     return isPlain && answersAtOnce ? { tiers } : undefined;
   }

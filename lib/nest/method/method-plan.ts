@@ -97,6 +97,9 @@ const KEPT =
     ' ',
   );
 
+/** Never before the end of the TTL, whatever the cache does by default. */
+const NO_REFRESH = { refreshAhead: 1, earlyExpiration: 0 };
+
 class Planner {
   readonly label: string;
   readonly route: string | undefined;
@@ -141,13 +144,18 @@ class Planner {
     ].sort();
     const covered = store.hasOwnKey ? this.inputs.unkeyed : own.vary ? ['@Headers()'] : [];
     const unkeyed = this.inputs.unkeyed.filter((input) => !covered.includes(input));
+    // A refresh would run with the response of a request that is about to get its answer from the cache.
+    const fixed = this.inputs.takesResponse
+      ? Object.freeze({ ...store.fixed, ...NO_REFRESH })
+      : store.fixed;
     const isBare = this.route !== undefined && !store.hasOwnKey && vary.length === 0;
     return {
       ...store,
+      fixed,
       vary,
       unkeyed,
       bareKey: isBare ? bareRouteKey(store.name, this.route!, this.inputs) : undefined,
-      hits: store.cache.prepareHits(store.fixed),
+      hits: store.cache.prepareHits(fixed),
     };
   }
 
