@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { BEAT_MS, Fleet, turns, type Node } from './support.js';
 import type { StorageHost } from '../../lib/core/storage.js';
 import { memoryStorage } from '../../lib/storages/memory/index.js';
+import { withSnapshots } from '../../lib/file.js';
 import { tieredStorage } from '../../lib/storages/tiered/index.js';
 
 let fleet: Fleet;
@@ -235,4 +236,9 @@ test('options are checked: tiers must be storages, the near one must keep values
   expect(() => tieredStorage({ near: undefined as never, far })).toThrow('near must be a storage');
   expect(() => tieredStorage({ near: far, far: {} as never })).toThrow('far must be a storage');
   expect(() => tieredStorage({ near: far, far, nearTtl: -1 })).toThrow('nearTtl');
+});
+
+test('P6 a near tier with snapshots is refused: they would bring back what has been changed since', async () => {
+  const near = withSnapshots(memoryStorage(), { file: '/nowhere/near.snap' });
+  await expect(fleet.node({ near })).rejects.toThrow('near must not have snapshots');
 });

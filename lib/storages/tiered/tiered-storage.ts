@@ -6,7 +6,7 @@ import { TieredStore } from './tiered-store.js';
 
 /** For `tieredStorage`. */
 export interface TieredStorageOptions {
-  /** In this process: `memoryStorage(…)`. Must keep values, not bytes. */
+  /** In this process: `memoryStorage(…)`. Must keep values, not bytes, and no snapshots. */
   readonly near: StorageDriver;
   /** Shared by all processes: `redisStorage(…)`. */
   readonly far: StorageDriver;
@@ -86,14 +86,11 @@ function heartbeatOf(duration: Duration): number {
   );
 }
 
-/** What leaves the near tier has not left the cache, so only its faults and restores are passed on. */
+/** What leaves the near tier has not left the cache, so only its faults are passed on. */
 function nearHost(host: StorageHost): StorageHost {
   const { listener } = host;
   return {
     ...host,
-    listener: {
-      onFault: (fault) => listener.onFault?.(fault),
-      onRestore: (report) => listener.onRestore?.(report),
-    },
+    listener: { onFault: (fault) => listener.onFault?.(fault) },
   };
 }

@@ -52,6 +52,10 @@ export class TieredStore implements OpenStorage {
       throw new InvalidOptionsError(
         `tieredStorage: near must keep values (memoryStorage); ${near.type} keeps bytes.`,
       );
+    if (near.snapshots)
+      throw new InvalidOptionsError(
+        'tieredStorage: near must not have snapshots (withSnapshots): what they bring back may have been changed in the far tier since. Leave them out; near copies come back with the first reads.',
+      );
     this.#copies = new NearCopies(near, host);
     const opened = far.open({ ...host, rules: [] });
     this.type = `${near.type}+${opened.type}`;
