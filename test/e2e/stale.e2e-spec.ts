@@ -1,4 +1,4 @@
-import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
+import { Controller, Get, HttpException, Param, ServiceUnavailableException } from '@nestjs/common';
 import { Cacheable } from 'nestjs-scoped-cache';
 import { manualPlatform } from '../support/nest/manual-platform.js';
 import { ADAPTERS, startApp, type RunningApp } from '../support/nest/start-app.js';
@@ -13,6 +13,14 @@ class RatesController {
   rates(): { run: number } {
     runs++;
     if (isDown) throw new ServiceUnavailableException();
+    return { run: runs };
+  }
+
+  @Get('status/:status')
+  @Cacheable({ scope: 'global', ttl: 10, grace: 60, graceThrottle: 0 })
+  status(@Param('status') status: string): { run: number } {
+    runs++;
+    if (isDown) throw new HttpException('down', Number(status));
     return { run: runs };
   }
 
@@ -50,6 +58,27 @@ describe.each(ADAPTERS)('Cache-Status of what outlived its TTL, on %s', (adapter
     isDown = false;
     expect((await app.get('/rates')).cache).toBe('nestjs-scoped-cache; fwd=miss; stored');
   });
+
+  it.each([
+    [400, 400],
+    [403, 403],
+    [404, 404],
+    [408, 200],
+    [410, 410],
+    [429, 200],
+    [499, 499],
+    [500, 200],
+    [503, 200],
+  ])(
+    'where the handler says %d, the client sees %d: answers are passed on, outages are not',
+    async (says, seen) => {
+      await app.get(`/status/${says}`);
+      platform.clock.advance(11_000);
+      isDown = true;
+      const { status, body } = await app.get(`/status/${says}`);
+      expect([status, body.run]).toEqual([seen, seen === 200 ? 1 : undefined]);
+    },
+  );
 
   it('beyond its grace it does not serve: the error reaches the client', async () => {
     await app.get('/rates');

@@ -261,6 +261,22 @@ describe('decorated provider methods', () => {
     expect(await cache.size({ scope: { org: 'o1', user: 'u1' } })).toBe(1);
   });
 
+  it('P1 of runInScope in runInScope the innermost ids answer, alone, and the outer ones again after it', async () => {
+    const [outer, inner] = [
+      { org: 'o1', user: 'ann' },
+      { org: 'o2', user: 'bob' },
+    ];
+    await cache.runInScope(outer, async () => {
+      await cache.runInScope(inner, () => cache.set('k', 'inner', { scope: 'user' }));
+      await expect(
+        cache.runInScope({ org: 'o2' }, () => cache.get('k', { scope: 'user' })),
+      ).rejects.toMatchObject({ code: 'MISSING_SCOPE' });
+      await cache.set('l', 'outer', { scope: 'user' });
+    });
+    expect(await cache.get('k', { scope: inner })).toBe('inner');
+    expect(await cache.get('l', { scope: outer })).toBe('outer');
+  });
+
   it('runInScope gives ids where there is no request', async () => {
     const asAnn = () => cache.runInScope({ org: 'o1', user: 'ann' }, () => numbers.scoped());
     const asBob = () => cache.runInScope({ org: 'o1', user: 'bob' }, () => numbers.scoped());

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { sleep } from '../../../lib/core/clock.js';
 import { StorageUnavailableError } from '../../../lib/core/errors.js';
 import type { CacheOptions } from '../../../lib/core/cache-options.js';
+import { CircuitBreaker } from '../../../lib/core/resilience/circuit-breaker.js';
 import { createTestCache } from '../../../lib/testing/create-test-cache.js';
 import { deferred } from '../../../lib/testing/deferred.js';
 import { FaultyStorage } from '../../../lib/testing/faulty-storage.js';
@@ -215,6 +216,22 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
     await clock.advanceAsync(1);
     expect(await cache.get('k')).toBe(1);
     expect((await cache.stats()).storage).toMatchObject({ circuitOpen: 0 });
+  });
+
+  it('P12 failures between successes do not open it: one of several servers may be away', () => {
+    const breaker = new CircuitBreaker(new ManualClock());
+    for (let round = 0; round < 20; round++) {
+      const before = breaker.admit('read');
+      if (round % 4 === 0) breaker.succeeded();
+      else breaker.failed(before);
+    }
+    expect(breaker.isOpen).toBe(false);
+    const slow = Array.from({ length: 10 }, () => breaker.admit('read'));
+    breaker.succeeded();
+    for (const before of slow) breaker.failed(before);
+    expect(breaker.isOpen).toBe(false);
+    for (let failure = 0; failure < 5; failure++) breaker.failed(breaker.admit('read'));
+    expect(breaker.isOpen).toBe(true);
   });
 
   it('P12 each probe that fails doubles the time without one, up to half a second; one that succeeds starts over', async () => {
