@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { Cacheable, CacheModule } from 'nestjs-scoped-cache';
-import { deferred } from 'nestjs-scoped-cache/testing';
+import { deferred, mapStorage } from 'nestjs-scoped-cache/testing';
 
 const gate = deferred();
 
@@ -23,7 +23,7 @@ class Pages {
 describe('methods with several names', () => {
   it('P9 that take them in opposite orders never wait for each other', async () => {
     const module = await Test.createTestingModule({
-      imports: [CacheModule.forRoot()],
+      imports: [CacheModule.forRoot({ storage: mapStorage() })],
       providers: [Pages],
     }).compile();
     await module.init();
