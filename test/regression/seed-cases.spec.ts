@@ -97,6 +97,19 @@ describe('rcache-live', () => {
     expect(await cache.has('k')).toBe(true);
   });
 
+  it('RC-23 a sweep that finds more than goes at once goes on until nothing is due', async () => {
+    const clock = new ManualClock();
+    const cache = createTestCache({ storage: memoryStorage({ sweepEvery: '5s' }) }, { clock });
+    const keys = Array.from({ length: 25_000 }, (_, at) => [`k${at}`, at] as const);
+    await cache.setMany(keys, { ttl: 1 });
+    const entries = () => cache.storage.figures!()['entries'];
+    await clock.advanceAsync(5_000);
+    expect(entries()).toBe(15_000);
+    await clock.advanceAsync(10);
+    expect(entries()).toBe(0);
+    await cache.close();
+  });
+
   it('RC-23 the sweep in the background: on by default, off by option, one for the cache, gone when it closes', async () => {
     const clock = new ManualClock();
     const swept = createTestCache({ storage: memoryStorage() }, { clock });

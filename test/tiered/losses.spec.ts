@@ -124,6 +124,19 @@ describe('P6 a connection', () => {
 });
 
 describe('P6 a peer', () => {
+  test('that changes something while we are deaf for a beat, and dies, is not waited for: our own beat is missing', async () => {
+    await b.cache.set('k', 1);
+    await a.cache.get('k');
+    await fleet.advance(1);
+    fleet.bus.lets = (_text, to) => to !== a.link;
+    await b.cache.set('k', 2);
+    b.link.isMute = true;
+    await fleet.advance(BEAT_MS);
+    fleet.bus.lets = () => true;
+    await fleet.advance(BEAT_MS);
+    expect(await a.cache.get('k')).toBe(2);
+  });
+
   test('that falls silent without a goodbye makes the others check, for it may have died before it could tell', async () => {
     await fleet.advance(BEAT_MS);
     // Dies between the far write and the announcement: nothing of it is heard any more.

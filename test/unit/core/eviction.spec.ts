@@ -175,17 +175,20 @@ describe('timeToLive', () => {
     await cache.set('long', 1, { ttl: 'forever' });
     await cache.set('sliding', 1, { ttl: 6, sliding: true });
     await cache.set('graced', 1, { ttl: 5, grace: 60 });
+    await cache.set('both', 1, { ttl: 4, grace: 60, sliding: true });
     await cache.set('touched', 1);
     for (let at = 0; at < 3; at++) {
       clock.advance(3_000);
       await cache.get('sliding');
+      await cache.get('both');
       await cache.touch('touched', { ttl: 60 });
     }
     clock.advance(999);
-    expect(await keysOf(cache)).toEqual(['long', 'sliding', 'touched']);
+    expect(await keysOf(cache)).toEqual(['both', 'long', 'sliding', 'touched']);
     clock.advance(1);
     expect(await keysOf(cache)).toEqual([]);
     expect(await cache.has('graced', { allowStale: true })).toBe(false);
+    expect(await cache.has('both', { allowStale: true })).toBe(false);
   });
 
   it('CA-35 rules compose: lru and timeToLive, and what one removes the other forgets', async () => {
