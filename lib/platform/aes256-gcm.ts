@@ -6,6 +6,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { describe, InvalidOptionsError, SerializationError } from '../core/errors.js';
+import { isPromise } from '../core/guard.js';
 import type { ValueCipher } from '../core/value-cipher.js';
 
 /** Keys by id. The current one seals, all of them open. */
@@ -113,10 +114,19 @@ class Aes256Gcm implements ValueCipher {
   #ringOf(root: string): CheckedRing | undefined {
     const given = this.keyFor?.(root);
     if (!given) return undefined;
+    if (isPromise<unknown>(given)) throw laterAnswer(given);
     let ring = this.#checked.get(given);
     if (!ring) this.#checked.set(given, (ring = checkedRing(given, 'keyFor: ')));
     return ring;
   }
+}
+
+/** A rejection that nobody hears must not end the process. */
+function laterAnswer(promise: Promise<unknown>): InvalidOptionsError {
+  promise.then(undefined, () => undefined);
+  return new InvalidOptionsError(
+    'aes256Gcm: keyFor: expected a ring of keys at once, got a promise. Fetch the keys beforehand, and look them up here.',
+  );
 }
 
 interface CheckedRing {

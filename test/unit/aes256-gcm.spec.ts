@@ -113,6 +113,13 @@ describe('sealed envelopes', () => {
     );
   });
 
+  it('keys that are fetched when they are needed are refused by name, and a failure to fetch them does not end the process', () => {
+    const cipher = aes256Gcm({ ...ONE, keyFor: () => Promise.reject(new Error('away')) as never });
+    expect(() => cipher.seal(key(0), key(0), 'org:acme')).toThrow(
+      /keyFor: expected a ring of keys at once, got a promise/,
+    );
+  });
+
   it('a root scope whose key is dropped is erased, the others are not; a walk finds the key by itself', () => {
     const rings = new Map([
       ['org:acme', { keys: { a1: key(3) }, current: 'a1' }],
