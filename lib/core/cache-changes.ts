@@ -48,7 +48,7 @@ export class CacheChanges {
         throw new InvalidOptionsError(
           `merge: ${at.key} in scope ${at.scope} holds ${typeInWords(current)}, not a plain object. Use set or update.`,
         );
-      return mergeFields(current, admitted);
+      return this.values.adopt(mergeFields(current, admitted));
     };
     return this.#change('merge', at, mergeInto, keep, options);
   }

@@ -15,6 +15,8 @@ export interface ValuePolicy {
    * @throws SerializationError for what cannot be stored
    */
   admit(value: unknown, where: string): unknown;
+  /** The form to keep of what was put together from kept values. */
+  adopt(value: object): object;
   /** The form to hand out of a kept value. */
   release(stored: unknown): unknown;
   /** The same for the value of a kept entry, which may be read many times. */
@@ -31,6 +33,7 @@ export function valuePolicy(isolation: Isolation, codecs: ClassCodecs): ValuePol
     case 'none':
       return {
         admit: (value) => value,
+        adopt: (value) => value,
         release: (stored) => stored,
         releaseFrom: (entry) => entry.value,
       };
@@ -42,6 +45,7 @@ function clonePolicy(codecs: ClassCodecs): ValuePolicy {
   const plans = new CopyPlans();
   return {
     admit: (value, where) => copyIn(value, codecs, where),
+    adopt: (value) => value,
     release: (stored) => copyOut(stored, codecs),
     releaseFrom(entry) {
       const { value } = entry;
@@ -63,12 +67,13 @@ function frozenPolicy(codecs: ClassCodecs): ValuePolicy {
     deepFreeze(copy, codecs);
     return copy;
   };
+  const adopt = <T>(value: T): T => {
+    if (!deepFreeze(value, codecs)) unshareable.add(value as object);
+    return value;
+  };
   return {
-    admit(value, where) {
-      const copy = copyIn(value, codecs, where);
-      if (!deepFreeze(copy, codecs)) unshareable.add(copy as object);
-      return copy;
-    },
+    admit: (value, where) => adopt(copyIn(value, codecs, where)),
+    adopt,
     release,
     releaseFrom: (entry) => release(entry.value),
   };

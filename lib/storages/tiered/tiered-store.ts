@@ -230,8 +230,12 @@ export class TieredStore implements OpenStorage {
     );
   }
 
-  list(scope: ScopePath, options: ListOptions): AsyncIterable<ListedEntry> {
-    return this.#far.list(scope, options);
+  async *list(scope: ScopePath, options: ListOptions): AsyncGenerator<ListedEntry> {
+    for await (const { address, entry } of this.#far.list(scope, options))
+      yield {
+        address,
+        entry: options.keysOnly === true ? entry : this.#admitted(address, entry),
+      };
   }
 
   count(scope: ScopePath): Awaitable<number> {

@@ -48,6 +48,46 @@ export function valueClauses(clause: StorageClause, isShared: boolean): void {
 
   clause(
     'P11',
+    "with isolation 'frozen' whatever is handed out cannot be changed",
+    async (bench) => {
+      const cache = bench.open({ isolation: 'frozen' });
+      const make = (): { list: number[]; bytes?: Uint8Array } => ({ list: [1] });
+      await cache.set('k', make());
+      await cache.set('b', { ...make(), bytes: new Uint8Array(1) });
+      const handedOut: Record<string, unknown> = {
+        get: await cache.get('k'),
+        getMany: (await cache.getMany(['k']))[0],
+        getOrSet: await cache.getOrSet('l', make),
+        getOrSetMany: (await cache.getOrSetMany(['m'], () => [make()]))[0],
+        update: await cache.update('u', make),
+        merge: await cache.merge('k', { more: 1 }),
+        'get after merge': await cache.get('k'),
+      };
+      for (const [name, value] of Object.entries(handedOut)) {
+        const { list } = value as { list: number[] };
+        await assertRejects(async () => list.push(2), `changing what ${name} gave`);
+        await assertRejects(
+          async () => Object.assign(value as object, { list: [] }),
+          `changing what ${name} gave`,
+        );
+      }
+      assertEqual(await cache.get('k'), { list: [1], more: 1 }, 'the value');
+      const merged = await cache.merge<{ bytes: Uint8Array }>('b', {});
+      merged.bytes[0] = 9;
+      assertEqual((await cache.get<typeof merged>('b'))?.bytes[0], 0, 'a byte of the value');
+    },
+  );
+
+  clause('S5 P11', "with isolation 'frozen' what is listed cannot be changed", async (bench) => {
+    const cache = bench.open({ isolation: 'frozen' });
+    await cache.set('k', { list: [1] });
+    for await (const { value } of cache.entries<{ list: number[] }>())
+      await assertRejects(async () => value.list.push(2), 'changing what entries gave');
+    assertEqual(await cache.get('k'), { list: [1] }, 'the value');
+  });
+
+  clause(
+    'P11',
     'what callers do to objects they passed in or got back changes nothing',
     async (bench) => {
       const cache = bench.open();
