@@ -48,6 +48,30 @@ describe('a memory storage with snapshots', () => {
     await after.close();
   });
 
+  it('P14: a second cache that would write the same file is refused, as long as the first one is open', async () => {
+    const storage = withSnapshots(memoryStorage(), { file: join(folder, 'dump') });
+    const main = makeCache({ storage }, clock);
+    expect(() => makeCache({ storage, namespace: 'cache/reports' }, clock)).toThrow(
+      /the caches with the namespaces "cache" and "cache\/reports" would both write .*dump/,
+    );
+    const again = makeCache({ storage }, clock);
+    await Promise.all([main.close(), again.close()]);
+    await makeCache({ storage, namespace: 'cache/reports' }, clock).close();
+  });
+
+  it('P14: what another cache has dumped is not brought back, and the report says so', async () => {
+    const file = join(folder, 'dump');
+    const open = (namespace: string): Cache =>
+      makeCache({ storage: withSnapshots(memoryStorage(), { file }), namespace }, clock);
+    const reports = open('reports');
+    await reports.set('config', 'of reports');
+    await reports.close();
+    const orders = open('orders');
+    expect(await orders.restore()).toMatchObject({ restored: 0, skipped: 1, damaged: 0 });
+    expect(await orders.has('config')).toBe(false);
+    await orders.close();
+  });
+
   it('SC-28 SC-30: dumps start, stop and start again, and another interval replaces the timer', async () => {
     const cache = await start({ every: 0 });
     await cache.set('k', 1);

@@ -9,7 +9,7 @@ export type RecordOutcome =
   | { readonly kind: 'entry'; readonly at: EntryAddress; readonly entry: NewEntry }
   /** Its time was over. */
   | { readonly kind: 'expired' }
-  /** Its scope is none of this cache's. */
+  /** Its scope is none of this cache's, or another cache wrote the file. */
   | { readonly kind: 'skipped' }
   | { readonly kind: 'damaged'; readonly at?: EntryAddress; readonly error?: CacheError };
 
@@ -32,7 +32,7 @@ export function encodeRecord(
     sliding: entry.sliding,
     tags: entry.tags,
     loadMs: entry.loadMs,
-    extra: '',
+    extra: host.namespace,
     payload: serializer.serialize(entry.value),
   };
   return sealer.encode(fields);
@@ -54,9 +54,9 @@ export function decodeRecord(
 }
 
 function outcomeOf(host: StorageHost, envelope: Envelope): RecordOutcome {
-  const { clock, scopes, serializer, admit } = host;
+  const { clock, scopes, serializer, admit, namespace } = host;
   const scope = scopes.parse(envelope.scope);
-  if (!scope) return { kind: 'skipped' };
+  if (!scope || envelope.extra !== namespace) return { kind: 'skipped' };
   const leftMs = envelope.storedAt + envelope.ttlMs - clock.now();
   if (leftMs <= 0) return { kind: 'expired' };
   const { key, graceMs, sliding, tags, loadMs } = envelope;

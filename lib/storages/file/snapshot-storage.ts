@@ -30,7 +30,8 @@ export interface SnapshotStorageOptions extends SnapshotsOptions {
 /**
  * A storage, usually `memoryStorage()`, whose entries survive a restart: dumped to a file now and then and at shutdown,
  * brought back at start with what is left of their lives. Give each named cache a file of its own.
- * @throws InvalidOptionsError for a wrong option, at the latest when the cache is made
+ * @throws InvalidOptionsError for a wrong option, or a second cache that would write the same file, at the latest when the
+ * cache is made
  */
 export function withSnapshots(
   storage: StorageDriver,
@@ -46,10 +47,28 @@ export function withSnapshots(
       throw new InvalidOptionsError(
         `withSnapshots: ${flag}: expected true or false, got ${describe(options[flag])}.`,
       );
+  const owners: string[] = [];
   return {
     name: storage.name,
-    open: (host) => new SnapshotStorage(storage.open(host), host, options),
+    open(host) {
+      const { namespace } = host;
+      refuseOther(owners, namespace, options.file);
+      const opened = new SnapshotStorage(storage.open(host), host, options, () =>
+        owners.splice(owners.indexOf(namespace), 1),
+      );
+      owners.push(namespace);
+      return opened;
+    },
   };
+}
+
+/** Named caches take over the options of the main one. Each would restore and overwrite the other's entries. */
+function refuseOther(owners: readonly string[], namespace: string, file: string): void {
+  const other = owners.find((owner) => owner !== namespace);
+  if (other === undefined) return;
+  throw new InvalidOptionsError(
+    `withSnapshots: the caches with the namespaces "${other}" and "${namespace}" would both write ${file}. Give the second one a storage of its own: forFeature({ name: …, storage: memoryStorage() }), or withSnapshots with another file.`,
+  );
 }
 
 const KNOWN = ['file', 'backups', 'every', 'encryption', 'restore', 'onShutdown'];
@@ -68,6 +87,7 @@ class SnapshotStorage implements OpenStorage {
     readonly inner: OpenStorage,
     host: StorageHost,
     readonly options: SnapshotStorageOptions,
+    readonly onClosed: () => void,
   ) {
     this.type = inner.type;
     this.holds = inner.holds;
@@ -86,8 +106,12 @@ class SnapshotStorage implements OpenStorage {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#snapshots.close(this.options.onShutdown ?? true);
-    await this.inner.close();
+    try {
+      await this.#snapshots.close(this.options.onShutdown ?? true);
+      await this.inner.close();
+    } finally {
+      this.onClosed();
+    }
   }
 
   figures(): Readonly<Record<string, number>> {
