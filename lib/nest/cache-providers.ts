@@ -17,6 +17,7 @@ import { HitMembers } from './method/cache-status.js';
 import { MethodExplorer } from './method/method-explorer.js';
 import { MethodRunner } from './method/method-runner.js';
 import { MethodWarnings } from './method/method-warnings.js';
+import { PerRequestCheck } from './per-request-check.js';
 import { RequestScopeContext } from './scope-context.js';
 import { CACHE_METHODS, CACHE_MODULE_OPTIONS, CACHE_PLATFORM } from './tokens.js';
 
@@ -69,6 +70,11 @@ function coreProviders(isGlobal: boolean, defaults: ModuleDefaults): Provider[] 
       provide: MethodExplorer,
       inject: [ModulesContainer],
       useFactory: (modules: ModulesContainer) => new MethodExplorer(modules),
+    },
+    {
+      provide: PerRequestCheck,
+      inject: [ModulesContainer],
+      useFactory: (modules: ModulesContainer) => new PerRequestCheck(modules),
     },
     {
       provide: CACHE_METHODS,

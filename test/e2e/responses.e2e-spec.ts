@@ -80,6 +80,10 @@ class ResponseController {
   @Get('stream') @Cacheable(shared) stream(): StreamableFile {
     return new StreamableFile(Readable.from([`run ${++runs}`]), { type: 'text/plain' });
   }
+  @Get('part') @Cacheable(shared) part(@Res({ passthrough: true }) response: any): object {
+    response.status(206);
+    return { run: ++runs };
+  }
   @Get('refused') @Cacheable({ ...shared, condition: () => false }) refused(): object {
     return { run: ++runs };
   }
@@ -294,6 +298,7 @@ describe.each(ADAPTERS)('responses on %s', (adapter) => {
     ['no-store', 'no-store'],
     ['private', 'private'],
     ['gone', 'status-410'],
+    ['part', 'status-206'],
     ['vary-star', 'vary'],
   ])('%s: not stored, with one warning', async (path, detail) => {
     const answers = await twice(`/r/${path}`);

@@ -1,5 +1,6 @@
 /* oxlint-disable typescript/no-explicit-any -- what the types would refuse */
-import { Injectable, mixin } from '@nestjs/common';
+import { Injectable, mixin, Scope } from '@nestjs/common';
+import { REQUEST } from '@nestjs/core';
 import { jest } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import {
@@ -19,6 +20,8 @@ import { spyOnWarnings } from '../support/nest/warnings.js';
 /** Typical mistakes, and what the messages must say: which option or class, what was expected, what to do. */
 
 class User {}
+@Injectable({ scope: Scope.REQUEST })
+class PerRequest {}
 const start = async (imports: any[], providers: any[] = []): Promise<void> => {
   const module = await Test.createTestingModule({ imports, providers }).compile();
   await (await module.init()).close();
@@ -77,6 +80,18 @@ describe('mistakes in the options of the module', () => {
   ])('forRootAsync: %s', (_, options, message) =>
     expect(() => CacheModule.forRootAsync({ useFactory: () => ({}), ...options })).toThrow(message),
   );
+
+  it.each<[string, any]>([
+    ['the request', { inject: [REQUEST] }],
+    ['what is made for each request', { inject: [PerRequest], extraProviders: [PerRequest] }],
+  ])('P16 options that depend on %s', async (_, given) => {
+    const open = jest.fn();
+    const useFactory = () => ({ storage: { name: 'own', open } as never });
+    await expect(start([CacheModule.forRootAsync({ ...given, useFactory })])).rejects.toThrow(
+      /"inject" names REQUEST or a provider that Nest makes for each request.*"resolve"/,
+    );
+    expect(open).not.toHaveBeenCalled();
+  });
 
   it.each<[object, RegExp]>([
     [{ max: 5 }, /memoryStorage: perScope\.org: unknown option "max"\. Known: maxEntries, maxB/],

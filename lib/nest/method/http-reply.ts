@@ -39,6 +39,9 @@ const NOT_REPLAYED = [
   'cache-status',
 ];
 
+/** "No content", and the part of the content that one request asked for by a header that no key holds. */
+const ONE_REQUESTS = [204, 206];
+
 /** The HTTP response to one call of a handler, on Express and Fastify alike. */
 export class HttpReply {
   constructor(
@@ -76,7 +79,7 @@ export class HttpReply {
     // The handler sent an answer of its own, with or without passthrough: what it returns is not what the client got.
     if (this.#isSent) return 'response-handled';
     const { status, headers } = this.read();
-    if (status !== before.status && (status < 200 || status > 299 || status === 204))
+    if (status !== before.status && (status < 200 || status > 299 || ONE_REQUESTS.includes(status)))
       return `status-${status}`;
     if (status >= 400) return `status-${status}`;
     if (headers['set-cookie'] !== undefined || this.#hasCookiesToCome) return 'set-cookie';
