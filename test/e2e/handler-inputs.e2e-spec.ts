@@ -231,3 +231,34 @@ describe.each(ADAPTERS)('parameter decorators of the application on %s', (adapte
     for (const [at, [path, page]] of paths.entries()) expect(await ask(path, page)).toBe(pages[at]);
   });
 });
+
+/** A handler as compilers leave it that emit no types (esbuild, so tsx and Vite), decorated by hand. */
+function withoutTypes(): new () => object {
+  class Untyped {
+    list(page = 'first', words = 'none'): object {
+      return { page, words, run: ++runs };
+    }
+  }
+  const { prototype } = Untyped;
+  Query('page')(prototype, 'list', 0);
+  Query('words')(prototype, 'list', 1);
+  const descriptor = Object.getOwnPropertyDescriptor(prototype, 'list')!;
+  Cacheable()(prototype, 'list', descriptor);
+  Object.defineProperty(prototype, 'list', descriptor);
+  Get()(prototype, 'list', descriptor);
+  Controller('untyped')(Untyped);
+  return Untyped;
+}
+
+it.each(ADAPTERS)(
+  '%s: parameters with defaults arrive also where the compiler emits no types',
+  async (adapter) => {
+    runs = 0;
+    const app = await startApp(adapter, { controllers: [withoutTypes()] });
+    const path = '/untyped?page=2&words=red';
+    expect((await app.get(path)).body).toEqual({ page: '2', words: 'red', run: 1 });
+    expect((await app.get(path)).body).toEqual({ page: '2', words: 'red', run: 1 });
+    expect((await app.get('/untyped')).body).toEqual({ page: 'first', words: 'none', run: 2 });
+    await app.close();
+  },
+);

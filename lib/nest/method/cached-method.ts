@@ -51,8 +51,8 @@ export class CachedMethod {
       number[] | undefined;
     this.keyParameters = [...(marked ?? [])].sort((one, other) => one - other);
     this.returnsObservable = isDeclaredObservable(prototype, name);
-    this.#parameterCount = parameterCount(prototype, name, original.length);
     const declared = Object.values(declaredParameters(prototype.constructor, name));
+    this.#parameterCount = parameterCount(prototype, name, lengthOf(original, declared));
     this.hiddenIndex = this.#indexBehind(declared.map(({ index }) => index));
     // Message handlers may take their payload without any parameter decorator; a decorated parameter would change what Nest
     // passes them. They find their context in the asynchronous one instead (CacheScopeInterceptor).
@@ -126,6 +126,15 @@ export class CachedMethod {
       : 'it was called without its object, so it runs uncached. Call it on the object, or bind it.';
     new Logger('CacheModule').warn(`${name}.${String(this.name)} has cache decorators, but ${why}`);
   }
+}
+
+/**
+ * How many parameters a method has, as far as it shows where compilers emit no types (esbuild): `length` ends before the
+ * first default value, but those that have decorators are there in any case. An overridden method's hidden one is not.
+ */
+function lengthOf(original: AnyMethod, declared: readonly { readonly index: number }[]): number {
+  const own = declared.filter(({ index }) => index < HIDDEN_INDEX);
+  return Math.max(original.length, ...own.map(({ index }) => index + 1));
 }
 
 /** The decorated method behind a function, if it is one. */
