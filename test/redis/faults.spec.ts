@@ -321,6 +321,21 @@ describe('faults (S7, P12)', () => {
     }
   });
 
+  test('P7 without the right to TIME, a clock that is hours ahead elsewhere makes no entry live longer than it was given', async () => {
+    const rights = ['~nsc:*', '&nsc.*', '+@all', '-time', '-info'];
+    await cli(server.port, 'acl', 'setuser', 'timeless', 'on', '>pw', ...rights);
+    const { clock } = nodePlatform;
+    const ahead = { ...clock, now: () => clock.now() + 3 * 3_600_000 };
+    const url = `redis://timeless:pw@127.0.0.1:${server.port}`;
+    const theirs = redisStorage({ url, timeout: '5s' }).open(testHost({ clock: ahead }));
+    opened.push(theirs);
+    const ours = open({ url: `redis://127.0.0.1:${server.port}`, timeout: '5s' });
+    await theirs.write(at('k'), entry(1, { ttlMs: 60_000 }));
+    const found = await ours.read(at('k'));
+    expect(found?.value).toBe(1);
+    expect(found!.freshUntil).toBeLessThanOrEqual(clock.monotonic() + 60_000);
+  });
+
   test('P17 close ends with the server away', async () => {
     const storage = open();
     await storage.write(at('k'), entry(1));

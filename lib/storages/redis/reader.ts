@@ -83,11 +83,13 @@ export class Reader {
       return undefined;
     }
     const { ttlMs, graceMs, loadMs } = envelope;
-    const storedAt = this.clock.toMonotonic(envelope.storedAt);
+    const now = this.host.clock.monotonic();
+    // Written in the future, by a clock that is ahead of ours: a near copy must not live for longer than the entry was given.
+    const storedAt = Math.min(now, this.clock.toMonotonic(envelope.storedAt));
     const end = storedAt + ttlMs;
-    const freshUntil = isStale ? Math.min(end, this.host.clock.monotonic()) : end;
+    const freshUntil = isStale ? Math.min(end, now) : end;
     const staleUntil = graceMs > 0 ? end + graceMs : freshUntil;
-    if (this.host.clock.monotonic() >= staleUntil) return undefined;
+    if (now >= staleUntil) return undefined;
     const value = this.#valueIn(place, envelope);
     if (!value) return undefined;
     const tags = record.hasTags ? envelope.tags : NO_TAGS;
