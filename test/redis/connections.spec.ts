@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { CacheFault } from '../../lib/core/cache-listener.js';
 import type { Cache } from '../../lib/core/cache.js';
 import { memoryStorage, tieredStorage } from '../../lib/index.js';
@@ -157,6 +157,24 @@ describe('a client handed in', () => {
       client.disconnect();
     },
   );
+
+  test('that makes text of numbers is refused, with what to do; as an option of our own client it changes nothing', async () => {
+    const client = new Redis(server.port, '127.0.0.1', { stringNumbers: true, lazyConnect: true });
+    expect(() => redisStorage({ client })).toThrow(/"stringNumbers".*duplicate/);
+    const cluster = new Cluster([{ port: server.port }], {
+      lazyConnect: true,
+      redisOptions: { stringNumbers: true },
+    });
+    expect(() => redisStorage({ client: cluster })).toThrow(/"stringNumbers"/);
+    cluster.disconnect();
+    const duplicate = client.duplicate({ stringNumbers: false });
+    await isOfUse(await open({ client: duplicate }));
+    duplicate.disconnect();
+    client.disconnect();
+    await isOfUse(
+      await open({ options: { host: '127.0.0.1', port: server.port, stringNumbers: true } }),
+    );
+  });
 
   test('one that was never connected stays as lazy as it is until it is used', async () => {
     const client = new Redis(server.port, '127.0.0.1', { lazyConnect: true });

@@ -23,6 +23,8 @@ const ONCE = {
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
   disconnectTimeout: 100,
+  // Counts and times are calculated with.
+  stringNumbers: false,
 };
 const OURS = {
   enableOfflineQueue: false,

@@ -77,6 +77,10 @@ export function resolveRedisOptions(given: RedisStorageOptions): ResolvedRedisOp
     throw new InvalidOptionsError(`redisStorage: give exactly one of ${SOURCES.join(', ')}.`);
   if (given.url !== undefined && (typeof given.url !== 'string' || given.url === ''))
     throw wrong('url', 'redis://… or rediss://…', given.url);
+  if (given.client && givesTextForNumbers(given.client))
+    throw new InvalidOptionsError(
+      'redisStorage: client: its option "stringNumbers" makes text of numbers, which the cache calculates with. Hand in client.duplicate({ stringNumbers: false }).',
+    );
   const { prefix = 'nsc', timeout = '250ms', reconnectAfterTimeouts = 3, failFast = false } = given;
   if (typeof prefix !== 'string' || !/^[^{}]{1,100}$/.test(prefix))
     throw wrong('prefix', '1 to 100 characters without braces', prefix);
@@ -94,6 +98,11 @@ export function resolveRedisOptions(given: RedisStorageOptions): ResolvedRedisOp
     compression: resolveCompression(given.compression),
     encryption: checkedCipher(given.encryption, 'redisStorage: encryption'),
   };
+}
+
+function givesTextForNumbers(client: Client): boolean {
+  const { options } = client as { readonly options?: RedisOptions & ClusterOptions };
+  return options?.stringNumbers === true || options?.redisOptions?.stringNumbers === true;
 }
 
 function resolveCompression(
