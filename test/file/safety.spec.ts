@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -53,6 +54,25 @@ describe('RELIABILITY 1.7 links planted beforehand', () => {
     expect((await store.read(at('k')))?.value).toBe(1);
     expect(readFileSync(canary, 'utf8')).toBe('untouched');
   });
+
+  it.each(['entry', 'lease'] as const)(
+    'P15 a pipe in place of the %s: a miss, nothing waits for it',
+    async (what) => {
+      const host = makeHost();
+      const store = folder.store({}, host);
+      await store.write(at('k'), entry('mine'));
+      const { path, lease } = store.parts.layout.placeOf(at('k'));
+      unlinkSync(path);
+      execFileSync('mkfifo', [what === 'entry' ? path : lease]);
+      expect(await store.read(at('k'))).toBeUndefined();
+      expect(host.listener.faults).toHaveLength(what === 'entry' ? 1 : 0);
+      const answer = await store.leases.acquire(at('k'), 60_000);
+      if (answer.kind !== 'leased') throw new Error(answer.kind);
+      expect(await store.leases.store(answer.lease, entry('loaded'))).toBe(true);
+      expect((await store.read(at('k')))?.value).toBe('loaded');
+      expect(await store.evictTags(scope(), ['t'])).toBe(0);
+    },
+  );
 
   it('P15 the next temporary files: passed over', async () => {
     const store = folder.store();

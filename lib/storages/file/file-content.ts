@@ -25,7 +25,7 @@ const FILE_BYTES_MAX = 1_073_741_824;
 
 /**
  * All bytes of a file; `undefined` when there is none; `'foreign'` for what is no plain file of sensible size (a symbolic
- * link, a folder). Rejects with the system's error for everything else.
+ * link, a folder, a pipe). Rejects with the system's error for everything else.
  */
 export async function readWhole(path: string): Promise<Uint8Array | undefined | 'foreign'> {
   let fd: number;
@@ -39,7 +39,8 @@ export async function readWhole(path: string): Promise<Uint8Array | undefined | 
   try {
     return await readOpen(fd);
   } catch (error) {
-    if (hasCode(error, 'EISDIR')) return 'foreign';
+    // A folder, a pipe.
+    if (hasCode(error, 'EISDIR', 'ESPIPE')) return 'foreign';
     throw error;
   } finally {
     closeNow(fd);
