@@ -134,8 +134,15 @@ describe.each([
     };
     const change = async (key: string): Promise<void> => {
       await cache.getOrSet(key, () => 1);
+      await cache.get(key);
       await cache.get(`${key} not`);
       await cache.delete(key);
+      const inOrg = { scope: { org: key }, tags: [key] };
+      await cache.setMany({ [key]: 1, other: 2 }, inOrg);
+      await cache.increment(key, { scope: { org: key, user: key } });
+      await cache.getOrSet(`${key} fails`, () => Promise.reject(new Error(key))).catch(() => 0);
+      await cache.evictTags(key);
+      await cache.evictScope({ org: key });
     };
     await change('first');
     const before = await names();

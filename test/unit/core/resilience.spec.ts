@@ -370,7 +370,7 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
     },
   );
 
-  it('P13 P17 evictions are delivered on close; those that cannot be are reported as lost', async () => {
+  it('P13 P17 evictions that cannot be delivered on close are reported as lost', async () => {
     const { clock, faulty, cache, listener } = setUp();
     await cache.set('k', 1);
     faulty.failNext(Infinity);
@@ -466,4 +466,55 @@ describe('P16 a lease that cannot be used any more is given back', () => {
     expect(await load).toBe('loaded');
     expect(leased()).toBe(0);
   });
+});
+
+describe('evictions while the circuit is open', () => {
+  async function setUp() {
+    const clock = new ManualClock();
+    const inner = mapStorage();
+    const faulty = new FaultyStorage(inner, clock);
+    const cache = createTestCache({ storage: faulty.wrapped }, { clock });
+    await cache.set('k', 'old', { scope: { org: 'o' }, tags: ['t'] });
+    faulty.failNext(Infinity);
+    for (let at = 0; at < 5; at++) await cache.get('k');
+    const has = () =>
+      createTestCache({ storage: inner }, { clock }).has('k', { scope: { org: 'o' } });
+    return { clock, faulty, cache, has };
+  }
+
+  const evictions: [string, (cache: ReturnType<typeof createTestCache>) => Promise<unknown>][] = [
+    ['delete', (cache) => cache.delete('k', { scope: { org: 'o' } })],
+    ['deleteMany', (cache) => cache.deleteMany(['k'], { scope: { org: 'o' } })],
+    ['set with ttl 0', (cache) => cache.set('k', 1, { scope: { org: 'o' }, ttl: 0 })],
+    ['evictScope', (cache) => cache.evictScope({ org: 'o' })],
+    ['evictTags', (cache) => cache.evictTags('t')],
+    ['clear', (cache) => cache.clear()],
+  ];
+
+  it.each(evictions)(
+    'P13 a %s is not tried, and reaches the storage when it is back',
+    async (_, evict) => {
+      const { clock, faulty, cache, has } = await setUp();
+      const tried = faulty.calls.length;
+      await evict(cache);
+      expect(faulty.calls).toHaveLength(tried);
+      faulty.recover();
+      expect(await has()).toBe(true);
+      await clock.advanceAsync(2_000);
+      expect(await has()).toBe(false);
+      await cache.close();
+    },
+  );
+
+  it.each(evictions)(
+    'P13 P17 a %s reaches the storage on close at the latest',
+    async (_, evict) => {
+      const { faulty, cache, has } = await setUp();
+      await evict(cache);
+      faulty.recover();
+      expect(await has()).toBe(true);
+      await cache.close();
+      expect(await has()).toBe(false);
+    },
+  );
 });
