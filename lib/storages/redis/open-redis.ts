@@ -93,8 +93,10 @@ export class OpenRedis implements OpenStorage {
     if (!sight.bytes) return undefined;
     const judged = this.#reader.judge(place, sight);
     const found = isPromise(judged) ? await judged : judged;
-    if (found?.entry.sliding === true && options?.peek !== true) return this.#slide(place, found);
-    return found?.entry;
+    if (found === undefined || !found.entry.sliding || options?.peek === true) return found?.entry;
+    // What is stale stays so: a read of it must not make it fresh again.
+    const isLive = isFresh(found.entry, this.host.clock.monotonic());
+    return isLive ? this.#slide(place, found) : found.entry;
   }
 
   readMany(

@@ -135,12 +135,13 @@ if alive and not stale and tonumber(ARGV[3]) < storedAt + ttl then return 1 end
 return 0
 `);
 
-/** ARGV: base, name, stamp, score, life, head. New times for the entry with that stamp; 0 when it is not there any more. */
+/** ARGV: base, name, stamp, score, life, head. New times for the entry with that stamp; 0 when it is not there any more, or stale. */
 export const RENEW_ENTRY = timedScript(`${RECORD}${JUDGE}${LIST}
 local extra, _, n = extraOf(KEYS[1])
 if not extra or string.match(extra, '|([^|]*)|[^|]*$') ~= ARGV[3] then return 0 end
 local keys, nodes = nodesFrom(3)
-if not judgeRecord(extra, nodes) then return 0 end
+local alive, stale = judgeRecord(extra, nodes)
+if not alive or stale then return 0 end
 local life = tonumber(ARGV[5])
 redis.call('SETRANGE', KEYS[1], n + 3, ARGV[6])
 if life == 0 then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], life) end

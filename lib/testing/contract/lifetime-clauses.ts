@@ -89,6 +89,33 @@ export function lifetimeClauses(clause: StorageClause, isExact: boolean, grace: 
 
   if (grace)
     clause(
+      'S1 P5 P7',
+      'a sliding entry in its grace is not brought back by reads',
+      async (bench) => {
+        const cache = bench.open();
+        const where = { scope: { org: 'o' } };
+        const ends: Record<string, () => Promise<unknown>> = {
+          'its time': () => bench.outlive(),
+          expireScope: () => cache.expireScope({ org: 'o' }),
+          expireTags: () => cache.expireTags('t'),
+        };
+        for (const [name, end] of Object.entries(ends)) {
+          const ttl = name === 'its time' ? bench.life : 60;
+          await cache.set('k', 'old', { ...where, ttl, grace: '1h', sliding: true, tags: ['t'] });
+          assertEqual(await cache.get('k', where), 'old', 'a read before');
+          await end();
+          assertEqual(await cache.get('k', where), undefined, `get, after ${name}`);
+          assertEqual(await cache.getMany(['k'], where), [undefined], `getMany, after ${name}`);
+          const stale = await cache.lookup('k', { ...where, allowStale: true });
+          assertEqual(stale.hit && stale.stale, true, `stale, after ${name}`);
+          const loaded = await cache.getOrSet('k', () => 'new', where);
+          assertEqual(loaded, 'new', `getOrSet, after ${name}`);
+        }
+      },
+    );
+
+  if (grace)
+    clause(
       'S1 P7',
       'past its TTL, within its grace, an entry is no hit but may be asked for',
       async (bench) => {
