@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 /* oxlint-disable typescript/no-explicit-any -- frameworks' requests and parsed answers */
 import { jest } from '@jest/globals';
-import { Controller, Get, Injectable, Logger, Module } from '@nestjs/common';
+import { Controller, Get, Injectable, Logger, Module, Scope } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
   CACHE_PLATFORM,
@@ -72,6 +72,42 @@ describe('CacheModule', () => {
       /isGlobal: false/,
     );
   });
+
+  it.each([Scope.DEFAULT, Scope.REQUEST])(
+    'modules with a cache of their own each have their levels and named caches, injection scope %i',
+    async (scope) => {
+      const ofOne = CacheModule.forRoot({ isGlobal: false, namespace: 'one', scopes: ['tenant'] });
+      const named = CacheModule.forFeature({ name: 'named', imports: [ofOne] });
+      const ofOther = CacheModule.forRoot({ isGlobal: false, namespace: 'other' });
+
+      @Injectable({ scope })
+      class One {
+        @Cacheable({ scope: { tenant: 't' } }) read(): string {
+          return 'one';
+        }
+        @Cacheable({ scope: { tenant: 't' }, cache: 'named' }) readNamed(): string {
+          return 'named';
+        }
+      }
+      @Injectable({ scope })
+      class Other {
+        @Cacheable({ scope: { org: 'o' } }) read(): string {
+          return 'other';
+        }
+      }
+      @Module({ imports: [ofOne, named], providers: [One] })
+      class ModuleOne {}
+      @Module({ imports: [ofOther], providers: [Other] })
+      class ModuleOther {}
+
+      const app = await start([ModuleOne, ModuleOther]);
+      const one = await app.resolve(One, undefined, { strict: false });
+      const other = await app.resolve(Other, undefined, { strict: false });
+      expect([await one.read(), await one.readNamed()]).toEqual(['one', 'named']);
+      expect(await other.read()).toBe('other');
+      await app.close();
+    },
+  );
 
   it.each([
     [

@@ -84,7 +84,7 @@ export class CachedMethod {
   /** @param target `undefined` where the method was taken from its object, as a callback for example */
   #run(target: object, given: unknown[]): unknown {
     const { execution, args } = this.#split(given);
-    const runner = (target as { [RUNNER]?: MethodRunner } | undefined)?.[RUNNER];
+    const runner = runnerOf(target);
     if (!runner) {
       this.#warnUnmanaged(target);
       return this.call(target, args);
@@ -140,6 +140,11 @@ function lengthOf(original: AnyMethod, declared: readonly { readonly index: numb
 /** The decorated method behind a function, if it is one. */
 function cachedMethodOf(method: object): CachedMethod | undefined {
   return (method as { [METHOD]?: CachedMethod })[METHOD];
+}
+
+/** What runs the decorated methods of an instance; `undefined` for one that was not given anything yet, or never will be. */
+export function runnerOf(instance: unknown): MethodRunner | undefined {
+  return (instance as { [RUNNER]?: MethodRunner } | null | undefined)?.[RUNNER];
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError } from '../../core/errors.js';
-import { declaredCachedMethods } from './cached-method.js';
+import { CACHE_METHODS } from '../tokens.js';
+import { declaredCachedMethods, runnerOf } from './cached-method.js';
 import { warnOfCustomInputs } from './custom-inputs.js';
 import { warnOfRandomName } from './random-names.js';
 import type { MethodPlan, PlannedCacheable } from './method-plan.js';
@@ -15,6 +16,7 @@ import {
 } from './nest-metadata.js';
 
 type Class = { name: string; prototype: object };
+type Module = ModulesContainer extends Map<string, infer M> ? M : never;
 
 /** Looks through an application's classes when it starts, so that what cannot work is an error then and not a wrong answer later. */
 export class MethodExplorer {
@@ -78,21 +80,39 @@ export class MethodExplorer {
 
   /** Also of methods that a subclass overrides or another decorator has wrapped: they may be called all the same. */
   #plans(runner: MethodRunner): MethodPlan[] {
-    return this.#classes().flatMap((type) =>
+    return this.#classes(runner).flatMap((type) =>
       prototypesOf(type.prototype)
         .flatMap((prototype) => declaredCachedMethods(prototype))
         .map((method) => runner.planOf(method, type)),
     );
   }
 
-  #classes(): Class[] {
+  /** @param runner only the classes whose methods it may run: there can be several roots with `isGlobal: false` */
+  #classes(runner?: MethodRunner): Class[] {
     const found = new Set<Class>();
     for (const module of this.modules.values())
-      for (const { metatype } of [...module.controllers.values(), ...module.providers.values()])
-        if (typeof metatype === 'function' && (metatype as { prototype?: object }).prototype)
-          found.add(metatype as Class);
+      for (const wrapper of [...module.controllers.values(), ...module.providers.values()]) {
+        const { metatype } = wrapper;
+        const isClass =
+          typeof metatype === 'function' && (metatype as { prototype?: object }).prototype;
+        if (isClass && (!runner || mayRun(runner, module, wrapper))) found.add(metatype as Class);
+      }
     return [...found];
   }
+}
+
+/** Of what Nest makes later, for a request, only the imports of its module tell. */
+function mayRun(
+  runner: MethodRunner,
+  module: Module,
+  { instance }: { instance: unknown },
+): boolean {
+  const given = runnerOf(instance);
+  if (given) return given === runner;
+  const imported = [...module.imports]
+    .map(({ providers }) => providers.get(CACHE_METHODS as never)?.instance as unknown)
+    .filter((other) => other !== undefined);
+  return imported.length === 0 || imported.includes(runner);
 }
 
 function refuseEndless(plan: MethodPlan): void {
