@@ -8,6 +8,7 @@ import { standIn, type Landing, type Obtained } from './landing.js';
 import { LoadNotes } from './load-notes.js';
 import { idOf, type LoadRequest } from './load-request.js';
 import { LoadRun, type LoadHost } from './load-run.js';
+import { NullStorage } from './null-storage.js';
 import type { Awaitable, EntryAddress, OpenStorage, Platform } from './storage.js';
 import { GLOBAL_SCOPE, type ScopePath } from './scope.js';
 import type { ValuePolicy } from './value/value-policy.js';
@@ -225,6 +226,8 @@ export class Loading implements LoadHost {
   }
 
   #noteFailure(request: LoadRequest, hidesStale: boolean, error: unknown): void {
+    // A cache that is switched off remembers nothing, errors included.
+    if (this.storage instanceof NullStorage) return;
     const { settings, at, id, stale } = request;
     if (settings.errorTtlMs > 0)
       this.notes.keep(id, { at, failure: { error }, hidesStale }, settings.errorTtlMs);

@@ -337,6 +337,19 @@ describe('shutdown', () => {
     expect(order).toEqual(['destroyed', 'closed', 'closed', 'destroyed']);
   });
 
+  it('P17: shutdownTimeout 0 does not wait, and is not an error either', async () => {
+    const error = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    const app = await start([
+      CacheModule.forRoot({
+        storage: closable(() => new Promise(() => undefined)),
+        shutdownTimeout: 0,
+      }),
+    ]);
+    await app.close();
+    expect(error).not.toHaveBeenCalled();
+    error.mockRestore();
+  });
+
   it('P17: a storage that hangs holds shutdown up no longer than shutdownTimeout', async () => {
     const app = await start([
       CacheModule.forRoot({

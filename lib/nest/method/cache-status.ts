@@ -38,7 +38,7 @@ export function statusOf({ outcome, stored, expiresAt }: LoadReport<unknown>, no
 }
 
 /** `leftMs` is `Infinity` where no end is known, and negative for what is past it. */
-export function hitStatus(leftMs: number): string {
+function hitStatus(leftMs: number): string {
   return leftMs === Infinity ? 'hit' : `hit; ttl=${Math.floor(leftMs / 1000)}`;
 }
 

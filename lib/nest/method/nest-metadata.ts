@@ -33,8 +33,6 @@ interface DeclaredParameter {
 
 /** What a handler takes from its request, as far as its parameter decorators say. */
 export interface HandlerInputs {
-  /** Parameters that have a decorator. */
-  readonly count: number;
   /** Names of headers taken one by one. */
   readonly headers: readonly string[];
   readonly takesBody: boolean;
@@ -60,7 +58,7 @@ export function declaredParameters(
 
 /**
  * See {@link HandlerInputs}. Our own hidden parameter does not count.
- * @param isHttp of handlers for other transports, only `count` and `custom` can be told
+ * @param isHttp of handlers for other transports, only `custom` can be told
  */
 export function inputsOf(
   type: object,
@@ -79,7 +77,6 @@ export function inputsOf(
   const takesResponse = has(KIND.response) || has(KIND.next);
   const passthrough = Reflect.getMetadata(RESPONSE_PASSTHROUGH, type, method) === true;
   return {
-    count: declared.length,
     headers: headers.map(({ data }) => data).filter((name) => typeof name === 'string'),
     takesBody: has(KIND.body) || has(KIND.rawBody),
     takesHost: has(KIND.host),
@@ -168,12 +165,12 @@ export function receivesMessages(type: { prototype?: object }): boolean {
 }
 
 /** Whether Nest calls this method for messages. */
-export function isMessageHandler(method: object): boolean {
+function isMessageHandler(method: object): boolean {
   return Reflect.hasMetadata('microservices:pattern', method);
 }
 
 /** All methods of a prototype chain, the most derived of each name. */
-export function methodsOf(prototype: object | undefined | null): [string | symbol, object][] {
+function methodsOf(prototype: object | undefined | null): [string | symbol, object][] {
   const found = new Map<string | symbol, object>();
   for (const at of prototypesOf(prototype))
     for (const name of Reflect.ownKeys(at)) {

@@ -150,7 +150,7 @@ function keepRefreshed(client: Cluster, everyMs: number): () => void {
 }
 
 /** All connections of a client, the one of a Cluster that listens among them. */
-export function serversOf(client: Client): Redis[] {
+function serversOf(client: Client): Redis[] {
   if (client instanceof Redis) return [client];
   const { subscriber } = client as unknown as {
     readonly subscriber?: { getInstance(): Redis | null };

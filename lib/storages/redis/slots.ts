@@ -4,7 +4,7 @@
  */
 
 /** Fixed, and no option: processes that disagreed would not see each other's evictions. */
-export const BUCKETS = 64;
+const BUCKETS = 64;
 const SLOTS = 16_384;
 
 /** One hash tag for each bucket, their slots spread evenly over the slot range. The same in every process. */

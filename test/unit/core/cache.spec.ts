@@ -1137,6 +1137,16 @@ describe('Cache', () => {
     expect(await cache.get('k')).toBe(1);
   });
 
+  it('enabled: false remembers no errors either', async () => {
+    const cache = createTestCache({ enabled: false, loading: { errorTtl: '1h' } });
+    let loads = 0;
+    const fail = (): never => {
+      throw new Error(`load ${++loads}`);
+    };
+    for (const load of [1, 2])
+      await expect(cache.getOrSet('k', fail)).rejects.toThrow(`load ${load}`);
+  });
+
   it('enabled: false keeps nothing and always loads', async () => {
     const cache = createTestCache({ enabled: false });
     await cache.set('k', 1);
