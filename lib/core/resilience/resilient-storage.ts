@@ -211,14 +211,22 @@ export class ResilientStorage implements OpenStorage {
 
   async *list(scope: ScopePath, options: ListOptions): AsyncGenerator<ListedEntry> {
     const lines = this.inner.list(scope, options)[Symbol.asyncIterator]();
+    let isGivenUp = false;
+    const step = (): Promise<IteratorResult<ListedEntry>> =>
+      this.#guard('list', this.#in(scope), () => lines.next(), WIDE_FACTOR).catch(
+        (error: unknown) => {
+          isGivenUp = true;
+          throw error;
+        },
+      );
     try {
-      for (;;) {
-        const next = await this.#guard('list', this.#in(scope), () => lines.next(), WIDE_FACTOR);
-        if (next.done) return;
+      for (let next = await step(); !next.done; next = await step())
         if (!this.#isEvicted(next.value.address, next.value.entry)) yield next.value;
-      }
     } finally {
-      await lines.return?.();
+      const ending = lines.return?.();
+      // It comes after the step that was given up, which may never end.
+      if (isGivenUp) ending?.catch(ignoreHere);
+      else await ending;
     }
   }
 
@@ -366,6 +374,8 @@ export class ResilientStorage implements OpenStorage {
     return error;
   }
 }
+
+function ignoreHere(): void {}
 
 function factorFor(entries: number): number {
   return Math.min(WIDE_FACTOR, Math.max(1, Math.ceil(entries / ENTRIES_PER_DEADLINE)));

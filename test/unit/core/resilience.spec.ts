@@ -154,6 +154,28 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
     }
   });
 
+  it('P12 a storage that hangs in the middle of a listing ends it at its deadline', async () => {
+    const { clock, faulty, cache } = setUp();
+    await cache.setMany({ a: 1, b: 2, c: 3 });
+    const keys = cache.keys()[Symbol.asyncIterator]();
+    await keys.next();
+    faulty.hang();
+    let outcome: unknown = 'still waiting';
+    const rest = (async () => {
+      for (;;) if ((await keys.next()).done) return 'ended';
+    })();
+    rest.then(
+      (how) => (outcome = how),
+      (error: unknown) => (outcome = error),
+    );
+    const size = cache.size().catch((error: unknown) => error);
+    await clock.advanceAsync(20_000);
+    if (name !== 'memory') expect(outcome).toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    expect(outcome).not.toBe('still waiting');
+    expect(await size).toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    faulty.recover();
+  });
+
   it('P12 a storage that hangs costs a request one deadline, and the loader runs single-flight', async () => {
     const { clock, faulty, cache } = setUp({ storageTimeout: '250ms' });
     faulty.hang();
