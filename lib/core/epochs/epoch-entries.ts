@@ -28,15 +28,23 @@ export class EpochEntries {
     return this.at(this.keys.entry(at), at);
   }
 
-  /** Of a physical key. `expected`: the place that must be in it. */
-  async at(physical: string, expected?: EntryAddress): Promise<Loaded | undefined> {
+  /**
+   * Of a physical key.
+   * @param expected the place that must be in it
+   * @param forgotten epochs that count as if they were still there
+   */
+  async at(
+    physical: string,
+    expected?: EntryAddress,
+    forgotten: EpochTokens = {},
+  ): Promise<Loaded | undefined> {
     const envelope = await this.#envelopeAt(physical);
     if (!envelope) return undefined;
     if (expected && !envelope.isFor(expected.scope.id, expected.key)) return undefined;
     const scope = expected?.scope ?? this.host.scopes.parse(envelope.scope);
     if (!scope) return undefined;
     const epochs = await this.epochs.current(scope, envelope.tags, undefined);
-    if (!isRecorded(epochs, envelope)) return undefined;
+    if (!isRecorded(epochs, envelope, forgotten)) return undefined;
     const address = { scope, key: envelope.key };
     const entry = this.#entryOf(envelope, address);
     return entry && isUsable(entry, this.host.clock.monotonic())

@@ -1,11 +1,11 @@
-import { isFresh, type NewEntry, type StoredEntry } from '../entry.js';
+import { isFresh, type NewEntry, type RemovalReason, type StoredEntry } from '../entry.js';
 import { InvalidOptionsError, UnsupportedError } from '../errors.js';
 import { KeyLocks } from '../key-locks.js';
 import { GLOBAL_SCOPE, type ScopePath } from '../scope.js';
 import { EpochLeases, type EpochLease } from './epoch-leases.js';
 import { EpochChanges } from './epoch-changes.js';
 import { EpochEntries } from './epoch-entries.js';
-import { Epochs } from './epochs.js';
+import { Epochs, type EpochTokens } from './epochs.js';
 import { PhysicalKeys } from './physical-keys.js';
 import type {
   BasicStorage,
@@ -20,6 +20,11 @@ import type {
   ReadOptions,
   StorageHost,
 } from '../storage.js';
+
+/** Counting what an eviction took goes on for so many times the deadline of one operation: half of what the eviction has. */
+const COUNT_FACTOR = 10;
+/** Of one operation, where the host names none. */
+const TIMEOUT_MS = 250;
 
 /**
  * Scopes, tags, fences and expiry on top of a storage that knows only keys and bytes.
@@ -135,23 +140,19 @@ export class EpochStorage implements OpenStorage {
   }
 
   async evictScope(scope: ScopePath): Promise<number> {
-    const live = await this.#countIfPossible(scope);
     this.#leased.voidScope(scope);
-    await this.#epochs.forgetScope(scope);
+    const forgotten = await this.#epochs.forgetScope(scope);
     this.#leased.voidScope(scope);
-    if (live > 0) this.host.listener.onRemoval?.('scope', live, undefined, scope);
-    return live;
+    return this.#countEvicted('scope', scope, forgotten);
   }
 
   async evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
-    const live = await this.#countIfPossible(scope, (entry) =>
+    this.#leased.suspectTags(scope, tags);
+    const forgotten = await this.#epochs.forgetTags(scope, tags);
+    this.#leased.suspectTags(scope, tags);
+    return this.#countEvicted('tag', scope, forgotten, (entry) =>
       tags.some((tag) => entry.tags.includes(tag)),
     );
-    this.#leased.suspectTags(scope, tags);
-    await this.#epochs.forgetTags(scope, tags);
-    this.#leased.suspectTags(scope, tags);
-    if (live > 0) this.host.listener.onRemoval?.('tag', live, undefined, scope);
-    return live;
   }
 
   /** A minimal storage has no room for two kinds of epochs: what should be stale is evicted. */
@@ -170,14 +171,9 @@ export class EpochStorage implements OpenStorage {
       throw new UnsupportedError(
         `The storage "${this.type}" cannot list its keys: give it a keys(prefix) method to list and count entries.`,
       );
-    for await (const physical of this.inner.keys(this.#keys.entries)) {
-      const found = await this.#entries.at(physical);
-      if (!found || !this.#fresh(found.entry)) continue;
-      const isHere = options.deep
-        ? found.address.scope.isWithin(scope)
-        : found.address.scope.id === scope.id;
-      if (isHere) yield found;
-    }
+    for await (const found of this.#live())
+      if (options.deep ? found.address.scope.isWithin(scope) : found.address.scope.id === scope.id)
+        yield found;
   }
 
   async count(scope: ScopePath): Promise<number> {
@@ -246,14 +242,40 @@ export class EpochStorage implements OpenStorage {
     this.#leased.end(lease);
   }
 
-  async #countIfPossible(
+  /**
+   * How many entries an eviction took that has happened already: counting them may take longer than any deadline, and the
+   * eviction must neither wait for it nor fail with it. -1: not known.
+   */
+  async #countEvicted(
+    reason: RemovalReason,
     scope: ScopePath,
+    forgotten: EpochTokens,
     matches: (entry: StoredEntry) => boolean = () => true,
   ): Promise<number> {
     if (!this.inner.keys) return -1;
+    if (Object.keys(forgotten).length === 0) return 0;
+    const { clock, listener, timeoutMs = TIMEOUT_MS } = this.host;
+    const until = clock.monotonic() + timeoutMs * COUNT_FACTOR;
     let live = 0;
-    for await (const { entry } of this.list(scope, { deep: true })) if (matches(entry)) live++;
+    try {
+      for await (const { address, entry } of this.#live(forgotten)) {
+        if (address.scope.isWithin(scope) && matches(entry)) live++;
+        if (clock.monotonic() >= until) return -1;
+      }
+    } catch (error) {
+      listener.onFault?.({ during: 'count', storage: this.type, error, scope });
+      return -1;
+    }
+    if (live > 0) listener.onRemoval?.(reason, live, undefined, scope);
     return live;
+  }
+
+  /** Everything that can be read. @param forgotten see {@link EpochEntries.at} */
+  async *#live(forgotten?: EpochTokens): AsyncGenerator<ListedEntry> {
+    for await (const physical of this.inner.keys!(this.#keys.entries)) {
+      const found = await this.#entries.at(physical, undefined, forgotten);
+      if (found && this.#fresh(found.entry)) yield found;
+    }
   }
 
   #fresh(entry: StoredEntry): boolean {

@@ -31,12 +31,14 @@ export class Epochs {
     return Object.fromEntries(tokens);
   }
 
-  forgetScope(scope: ScopePath): Promise<void> {
-    return this.#forget(this.keys.scope(scope));
+  /** Answers what it forgot; nothing when there was none. By that, whoever counts afterwards tells what the eviction took. */
+  forgetScope(scope: ScopePath): Promise<EpochTokens> {
+    return this.#forget([this.keys.scope(scope)]);
   }
 
-  async forgetTags(scope: ScopePath, tags: readonly string[]): Promise<void> {
-    await Promise.all(tags.map((tag) => this.#forget(this.keys.tag(scope, tag))));
+  /** As {@link forgetScope}. */
+  forgetTags(scope: ScopePath, tags: readonly string[]): Promise<EpochTokens> {
+    return this.#forget(tags.map((tag) => this.keys.tag(scope, tag)));
   }
 
   #token(key: string, create: 'create' | undefined): Promise<string> {
@@ -50,13 +52,29 @@ export class Epochs {
     });
   }
 
-  #forget(key: string): Promise<void> {
-    return this.locks.run(key, async () => this.inner.delete(key));
+  async #forget(keys: readonly string[]): Promise<EpochTokens> {
+    const forgotten = await Promise.all(
+      keys.map((key) =>
+        this.locks.run(key, async () => {
+          const bytes = await this.inner.get(key);
+          await this.inner.delete(key);
+          return bytes ? [[key, new TextDecoder().decode(bytes)] as const] : [];
+        }),
+      ),
+    );
+    return Object.fromEntries(forgotten.flat());
   }
 }
 
 /** Every epoch that the place and its tags depend on must have been recorded with the entry, and still be the same. */
-export function isRecorded(current: EpochTokens, envelope: Envelope): boolean {
+export function isRecorded(
+  current: EpochTokens,
+  envelope: Envelope,
+  forgotten: EpochTokens = {},
+): boolean {
   const recorded = JSON.parse(envelope.extra) as EpochTokens;
-  return Object.entries(current).every(([key, token]) => token !== '' && recorded[key] === token);
+  return Object.entries(current).every(([key, token]) => {
+    const needed = forgotten[key] ?? token;
+    return needed !== '' && recorded[key] === needed;
+  });
 }

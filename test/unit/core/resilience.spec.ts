@@ -440,6 +440,38 @@ describe.each(STORAGES)('faults of %s', (name, makeStorage) => {
   });
 });
 
+describe('P5 P12 P13 an eviction on a minimal storage with more entries than can be counted in time', () => {
+  it.each([
+    ['evictScope', (cache: ReturnType<typeof createTestCache>) => cache.evictScope({ org: 'o' })],
+    ['evictTags', (cache: ReturnType<typeof createTestCache>) => cache.evictTags('t')],
+  ])('%s is in force at once, and over; how many there were is not known', async (_name, evict) => {
+    const clock = new ManualClock();
+    const faulty = new FaultyStorage(mapStorage(), clock);
+    const cache = createTestCache({ storage: faulty.wrapped, onStorageError: 'throw' }, { clock });
+    const options = { scope: { org: 'o' }, tags: ['t'], ttl: '1d' } as const;
+    await cache.setMany(
+      Array.from({ length: 500 }, (_, at) => [`k${at}`, at] as const),
+      options,
+    );
+    faulty.delay(20);
+    let outcome: unknown = 'under way';
+    evict(cache).then(
+      (count) => (outcome = count),
+      (error: unknown) => (outcome = error),
+    );
+    await clock.advanceAsync(200);
+    const reading = cache.get('k1', options);
+    await clock.advanceAsync(200);
+    expect(await reading).toBeUndefined();
+    await clock.advanceAsync(10_000);
+    expect(outcome).toBe(-1);
+    faulty.recover().delay(0);
+    expect(cache.storage.figures!()).toMatchObject({ journaledEvictions: 0 });
+    await cache.set('k1', 'new', options);
+    expect(await cache.get('k1', options)).toBe('new');
+  });
+});
+
 describe('P16 a lease that cannot be used any more is given back', () => {
   function setUp() {
     const clock = new ManualClock();
