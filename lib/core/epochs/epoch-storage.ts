@@ -19,6 +19,7 @@ import type {
   OpenStorage,
   ReadOptions,
   StorageHost,
+  WriteOptions,
 } from '../storage.js';
 
 /** Counting what an eviction took goes on for so many times the deadline of one operation: half of what the eviction has. */
@@ -87,23 +88,23 @@ export class EpochStorage implements OpenStorage {
     return Promise.all(at.map((one) => this.read(one, options)));
   }
 
-  async write(at: EntryAddress, entry: NewEntry): Promise<boolean> {
+  async write(at: EntryAddress, entry: NewEntry, options?: WriteOptions): Promise<boolean> {
     // Bytes are made before anything is awaited: the caller's object may change meanwhile (P11).
     const payload = this.host.serializer.serialize(entry.value);
     return this.#exclusively(at, async () => {
       this.#leased.voidKey(at);
-      await this.#entries.write(
-        at,
-        entry,
-        payload,
-        await this.#epochs.current(at.scope, entry.tags, 'create'),
-      );
+      const epochs = await this.#epochs.current(at.scope, entry.tags, 'create');
+      if (options?.stillValid?.() === false) return false;
+      await this.#entries.write(at, entry, payload, epochs);
       return true;
     });
   }
 
-  async writeMany(items: readonly (readonly [EntryAddress, NewEntry])[]): Promise<void> {
-    await Promise.all(items.map(([at, entry]) => this.write(at, entry)));
+  async writeMany(
+    items: readonly (readonly [EntryAddress, NewEntry])[],
+    options?: WriteOptions,
+  ): Promise<void> {
+    await Promise.all(items.map(([at, entry]) => this.write(at, entry, options)));
   }
 
   remove(at: EntryAddress): Promise<boolean> {

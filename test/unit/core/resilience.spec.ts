@@ -572,3 +572,28 @@ describe('evictions while the circuit is open', () => {
     },
   );
 });
+
+describe('a minimal storage that two processes share', () => {
+  it.each<readonly [string, (cache: ReturnType<typeof createTestCache>) => Promise<unknown>]>([
+    ['set', (cache) => cache.set('k', 'old')],
+    ['setMany', (cache) => cache.setMany({ k: 'old' })],
+  ])(
+    'P5 %s that was given up while the storage stood still writes nothing after another process has deleted the key',
+    async (_name, write) => {
+      const clock = new ManualClock();
+      const shared = mapStorage();
+      const faulty = new FaultyStorage(shared, clock);
+      const here = createTestCache({ storage: faulty.wrapped, onStorageError: 'throw' }, { clock });
+      const elsewhere = createTestCache({ storage: shared }, { clock });
+      await elsewhere.set('seed', 1);
+      faulty.hang();
+      const writing = expect(write(here)).rejects.toThrow(/took longer/);
+      await clock.advanceAsync(250);
+      await writing;
+      await elsewhere.delete('k');
+      faulty.recover();
+      await clock.advanceAsync(1);
+      expect(await elsewhere.get('k')).toBeUndefined();
+    },
+  );
+});
