@@ -193,7 +193,7 @@ const { tableStorage } = (await load('docs/storages/sqlite-like-storage.ts')) as
 storageContract({
   name: 'docs/storages.md',
   makeStorage: () => tableStorage(),
-  cannot: ['idle'],
+  cannot: ['idle', 'grace'],
   describe,
   it,
 });
