@@ -75,9 +75,10 @@ export class EpochStorage implements OpenStorage {
   read(at: EntryAddress, options?: ReadOptions): Promise<StoredEntry | undefined> {
     return this.#exclusively(at, async () => {
       const found = await this.#entries.of(at);
-      if (found?.entry.sliding && options?.peek !== true && this.#fresh(found.entry))
-        await this.#entries.renew(at, found, found.entry.ttlMs);
-      return found?.entry;
+      if (!found?.entry.sliding || options?.peek === true || !this.#fresh(found.entry))
+        return found?.entry;
+      await this.#entries.renew(at, found, found.entry.ttlMs);
+      return renewed(found.entry, this.host.clock.monotonic());
     });
   }
 
@@ -286,4 +287,14 @@ export class EpochStorage implements OpenStorage {
   #exclusively<T>(at: EntryAddress, work: () => Promise<T>): Promise<T> {
     return this.#locks.run(this.#keys.entry(at), work);
   }
+}
+
+/** A sliding entry with its full life before it again, as the other storages give it back. */
+function renewed(entry: StoredEntry, now: number): StoredEntry {
+  const freshUntil = now + entry.ttlMs;
+  return {
+    ...entry,
+    freshUntil,
+    staleUntil: freshUntil + (entry.staleUntil - entry.freshUntil || 0),
+  };
 }

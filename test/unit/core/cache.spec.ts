@@ -204,6 +204,17 @@ describe.each(STORAGES)('Cache on %s', (name, makeStorage) => {
       expect(await cache.getMany(['read', 'unread', 'fixed'])).toEqual([1, undefined, undefined]);
     });
 
+    it('a sliding read tells the end that it has given the entry, which is never late for refreshAhead', async () => {
+      const { cache, clock } = setUp({ ttl: 10 });
+      await cache.set('k', 1, { sliding: true });
+      clock.advance(6_000);
+      expect(await cache.lookup('k')).toMatchObject({ hit: true, expiresAt: clock.now() + 10_000 });
+      clock.advance(6_000);
+      const load = () => 2;
+      expect(await cache.getOrSet('k', load, { sliding: true, refreshAhead: 0.5 })).toBe(1);
+      expect((await cache.stats()).loads).toBe(0);
+    });
+
     it('RC-11 a sliding read restores the entry’s own TTL, not the default', async () => {
       const { cache, clock } = setUp({ ttl: 5 });
       await cache.set('k', 1, { sliding: true, ttl: 60 });
