@@ -83,6 +83,26 @@ describe('P5 a write that waits for an asynchronous rule', () => {
     }
   });
 
+  it('is not lost when an update of what was there before comes in first', async () => {
+    const rule = new HoldingRule();
+    const cache = makeCache({ storage: memoryStorage(), rules: [rule] });
+    const first = cache.set('k', { v: 1 }, WHERE);
+    rule.release();
+    await first;
+    const writing = cache.set('k', { v: 2 }, WHERE);
+    const updating = cache.update('k', (value: object = {}) => ({ ...value, u: 1 }), WHERE);
+    // The update's, which began after the other.
+    rule.release(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    rule.release();
+    await writing;
+    expect(await cache.get('k', WHERE)).toMatchObject({ v: 2 });
+    rule.release();
+    await updating;
+    expect(await cache.get('k', WHERE)).toMatchObject({ v: 2 });
+    await cache.close();
+  });
+
   it('is no near copy any more when the entry was deleted meanwhile (P6)', async () => {
     const rule = new HoldingRule();
     const storage = tieredStorage({ near: memoryStorage(), far: memoryStorage(), bus: false });

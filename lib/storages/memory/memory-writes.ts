@@ -61,7 +61,7 @@ export class MemoryWrites {
     const replaces = this.table.liveAt(at.scope, at.key);
     const written = this.rules.beforeSet(record, replaces, () => this.#put(record, options));
     if (!isPromise(written)) return this.settled(written);
-    // Whoever brings a condition looks out for what is newer by itself.
+    // Whoever brings a condition looks out for what is newer by itself; and what it brings need not be newer than these.
     if (options?.stillValid === undefined) this.waiting.add(record);
     return written.then((stored) => this.settled(stored));
   }
@@ -99,8 +99,8 @@ export class MemoryWrites {
 
   /** Synchronous: what was checked just before still holds when the entry is in. */
   #put(record: MemoryRecord, options: WriteOptions | undefined): boolean {
-    const isCalledOff =
-      options?.stillValid?.() === false || !this.waiting.take(record) || this.#isClosed;
+    const isNewest = options?.stillValid ? options.stillValid() : this.waiting.take(record);
+    const isCalledOff = !isNewest || this.#isClosed;
     if (isCalledOff) this.rules.onEvict(record, 'deleted');
     // A rule refused it: nothing is kept then, nothing older either.
     else if (record.isGone) this.#drop(record);

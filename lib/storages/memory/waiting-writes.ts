@@ -13,7 +13,7 @@ export class WaitingWrites {
     this.#records.set(record, 'waiting');
   }
 
-  /** For each that would come in now, whether or not it had to wait. `false`: it was overtaken. */
+  /** For each without a condition that would come in now, whether or not it had to wait. `false`: it was overtaken. */
   take(record: MemoryRecord): boolean {
     if (this.#records.size === 0) return true;
     const isOvertaken = this.#records.get(record) === 'overtaken';
