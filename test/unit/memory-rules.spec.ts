@@ -3,6 +3,7 @@ import type { Cache } from '../../lib/core/cache.js';
 import type { EvictionRule } from '../../lib/core/eviction/eviction-rule.js';
 import { memoryStorage } from '../../lib/storages/memory/index.js';
 import { tieredStorage } from '../../lib/storages/tiered/index.js';
+import { ManualClock } from '../../lib/testing/manual-clock.js';
 import { makeCache } from '../support/make-cache.js';
 
 const WHERE = { scope: { org: 'o', user: 'u' }, tags: ['t'] };
@@ -100,6 +101,24 @@ describe('P5 a write that waits for an asynchronous rule', () => {
     rule.release();
     await updating;
     expect(await cache.get('k', WHERE)).toMatchObject({ v: 2 });
+    await cache.close();
+  });
+
+  it('is thought out anew when it is an update that saw nothing, and another came and went meanwhile', async () => {
+    const rule = new HoldingRule();
+    const clock = new ManualClock();
+    const cache = makeCache({ storage: memoryStorage(), rules: [rule] }, clock);
+    let calls = 0;
+    const older = cache.update('k', () => ++calls, { ...WHERE, ttl: 60 });
+    const newer = cache.update('k', () => ++calls, { ...WHERE, ttl: 1 });
+    rule.release(1);
+    expect(await newer).toBe(2);
+    clock.advance(1_000);
+    rule.release();
+    await new Promise((resolve) => setImmediate(resolve));
+    rule.release();
+    expect(await older).toBe(3);
+    expect(await cache.get('k', WHERE)).toBe(3);
     await cache.close();
   });
 

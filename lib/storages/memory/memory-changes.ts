@@ -1,4 +1,4 @@
-import type { StoredEntry } from '../../core/entry.js';
+import type { NewEntry, StoredEntry } from '../../core/entry.js';
 import { counted } from '../../core/counting.js';
 import { isPromise } from '../../core/guard.js';
 import type { Awaitable, Change, ChangeResult, EntryAddress } from '../../core/storage.js';
@@ -43,9 +43,15 @@ export class MemoryChanges {
     first: StoredEntry | undefined,
     pending: Promise<ChangeResult>,
   ): Promise<ChangeResult> {
-    const result = await pending;
-    const isOvertaken = this.#table.liveAt(at.scope, at.key) !== first;
-    if (!isOvertaken && (await this.#applyChange(at, first, result))) return result;
+    const { watches } = this.#writes;
+    const watch = watches.open(at);
+    try {
+      const result = await pending;
+      const isOvertaken = watch.isOvertaken || this.#table.liveAt(at.scope, at.key) !== first;
+      if (!isOvertaken && (await this.#applyChange(at, first, result))) return result;
+    } finally {
+      watches.close(watch);
+    }
     return this.#changeAnew(at, change);
   }
 
@@ -64,14 +70,31 @@ export class MemoryChanges {
     if (result.stillValid?.() === false) return false;
     result.beforeWrite?.();
     const endsWith = result.ttl === 'remaining' ? (current as MemoryRecord | undefined) : undefined;
+    if (this.#writes.hasRules) return this.#insertUnlessOvertaken(at, current, result, endsWith);
+    const written = this.#writes.insert(at, result.write, undefined, endsWith);
+    return isPromise(written) ? written.then(() => true) : true;
+  }
+
+  #insertUnlessOvertaken(
+    at: EntryAddress,
+    current: StoredEntry | undefined,
+    { write, stillValid: isWanted }: Extract<ChangeResult, { write: NewEntry }>,
+    endsWith: MemoryRecord | undefined,
+  ): Awaitable<boolean> {
+    const { watches } = this.#writes;
+    const watch = watches.open(at);
     let isOvertaken = false;
     const stillValid = (): boolean => {
       isOvertaken =
-        this.#table.liveAt(at.scope, at.key) !== current || result.stillValid?.() === false;
+        watch.isOvertaken ||
+        this.#table.liveAt(at.scope, at.key) !== current ||
+        isWanted?.() === false;
       return !isOvertaken;
     };
-    const options = this.#writes.hasRules ? { stillValid } : undefined;
-    const written = this.#writes.insert(at, result.write, options, endsWith);
-    return isPromise(written) ? written.then(() => !isOvertaken) : !isOvertaken;
+    const written = this.#writes.insert(at, write, { stillValid }, endsWith);
+    if (isPromise(written))
+      return written.then(() => !isOvertaken).finally(() => watches.close(watch));
+    watches.close(watch);
+    return !isOvertaken;
   }
 }

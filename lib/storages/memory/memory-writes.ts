@@ -10,6 +10,7 @@ import type { MemoryLimits } from './memory-storage.js';
 import { MemoryTable } from './memory-table.js';
 import { RuleRunner } from './rule-runner.js';
 import { WaitingWrites } from './waiting-writes.js';
+import { Watches } from './watches.js';
 
 /** What an entry takes beside its key and value: the record, its links, its places in maps and queues. */
 const RECORD_BYTES = 400;
@@ -25,6 +26,7 @@ export class MemoryWrites {
   readonly hasRules: boolean;
   readonly table: MemoryTable;
   readonly waiting = new WaitingWrites();
+  readonly watches = new Watches();
   readonly #measures: boolean;
   #isClosed = false;
 
@@ -104,8 +106,13 @@ export class MemoryWrites {
     if (isCalledOff) this.rules.onEvict(record, 'deleted');
     // A rule refused it: nothing is kept then, nothing older either.
     else if (record.isGone) this.#drop(record);
-    else this.table.put(record);
+    else this.#putNow(record);
     return !isCalledOff && !record.isGone;
+  }
+
+  #putNow(record: MemoryRecord): void {
+    this.watches.note(record);
+    this.table.put(record);
   }
 
   #noteGone(record: MemoryRecord, reason: RemovalReason): void {
