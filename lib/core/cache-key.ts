@@ -1,4 +1,5 @@
 import { describe, InvalidKeyError } from './errors.js';
+import { isClassless } from './guard.js';
 import { byteLengthExceeds, KEY_BYTES_MAX } from './limits.js';
 
 /**
@@ -139,9 +140,10 @@ function encodeList(list: readonly unknown[], at: Trail): string {
 }
 
 function encodePlain(part: object, at: Trail): string {
-  const prototype: unknown = Object.getPrototypeOf(part);
-  const plain = prototype === null || Object.getPrototypeOf(prototype) === null;
-  if (!plain || (part as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] !== undefined)
+  if (
+    !isClassless(part) ||
+    (part as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] !== undefined
+  )
     throw unencodable(part, textOf(at.step, at.above));
   let text = '{';
   for (const name of Object.keys(part).sort()) {

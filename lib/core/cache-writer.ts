@@ -91,15 +91,7 @@ export class CacheWriter {
   }
 
   evictTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
-    return inGroups(tags, (group) =>
-      this.#fenced({
-        during: 'evictTags',
-        fence: () => this.loading.suspectTags(scope, group),
-        act: () => this.storage.evictTags(scope, group),
-        fallback: 0,
-        scope,
-      }),
-    );
+    return this.#byTags('evictTags', scope, tags, (group) => this.storage.evictTags(scope, group));
   }
 
   expireScope(scope: ScopePath): Promise<number> {
@@ -113,15 +105,7 @@ export class CacheWriter {
   }
 
   expireTags(scope: ScopePath, tags: readonly string[]): Promise<number> {
-    return inGroups(tags, (group) =>
-      this.#fenced({
-        during: 'expire',
-        fence: () => this.loading.suspectTags(scope, group),
-        act: () => this.storage.expire(scope, group),
-        fallback: 0,
-        scope,
-      }),
-    );
+    return this.#byTags('expire', scope, tags, (group) => this.storage.expire(scope, group));
   }
 
   clear(): Promise<void> {
@@ -193,6 +177,23 @@ export class CacheWriter {
     } catch (error) {
       this.faults.degrade('set', error, undefined, at);
     }
+  }
+
+  #byTags(
+    during: string,
+    scope: ScopePath,
+    tags: readonly string[],
+    act: (group: readonly string[]) => Awaitable<number>,
+  ): Promise<number> {
+    return inGroups(tags, (group) =>
+      this.#fenced({
+        during,
+        fence: () => this.loading.suspectTags(scope, group),
+        act: () => act(group),
+        fallback: 0,
+        scope,
+      }),
+    );
   }
 
   #fenced<T>(change: FencedChange<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import type { CacheKey } from './cache-key.js';
 import { describe, InvalidKeyError, InvalidOptionsError, typeInWords } from './errors.js';
+import { isClassless } from './guard.js';
 
 /** The names of all options that any call takes. */
 const KNOWN: ReadonlySet<string> = new Set([
@@ -69,19 +70,14 @@ export function checkedPairs<T>(
 ): readonly (readonly [CacheKey, T])[] {
   if (typeof given !== 'object' || given === null) throw noPairs(given);
   if (!(Symbol.iterator in given)) {
-    if (!isPlainObject(given)) throw noPairs(given);
+    // Of a promise or a date, nothing would be stored.
+    if (!isClassless(given)) throw noPairs(given);
     return Object.entries(given);
   }
   const pairs = [...(given as Iterable<readonly [CacheKey, T]>)];
   for (const pair of pairs as unknown[])
     if (!Array.isArray(pair) || pair.length !== 2) throw noPairs(pair);
   return pairs;
-}
-
-/** Of a promise or a date, nothing would be stored. Objects of another realm have a prototype that is none of ours. */
-function isPlainObject(given: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(given);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function noPairs(given: unknown): InvalidOptionsError {

@@ -49,8 +49,7 @@ export class FaultLog {
   }
 }
 
-// oxlint-disable-next-line typescript/no-explicit-any -- hooks of any signature
-function bound<F extends (...args: any[]) => void>(hook: F, listener: CacheListener): F {
+function bound<F extends (...args: never[]) => void>(hook: F, listener: CacheListener): F {
   return typeof hook === 'function' ? (hook.bind(listener) as F) : hook;
 }
 

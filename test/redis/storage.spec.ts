@@ -374,6 +374,7 @@ describe('one server', () => {
     );
     expect(counts).toEqual(sizes);
     expect(Number(await cli(server.port, 'dbsize'))).toBeLessThan(20);
+    expect(await cli(server.port, 'keys', '*}:c:*')).toBe('');
   }, 60_000);
 
   test('S6 P8 any lost piece of metadata can only cause misses', async () => {

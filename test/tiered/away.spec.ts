@@ -1,4 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { StorageDriver } from '../../lib/core/storage.js';
+import { memoryStorage } from '../../lib/storages/memory/index.js';
+import { tieredStorage } from '../../lib/storages/tiered/index.js';
+import { makeCache } from '../support/make-cache.js';
 import { BEAT_MS, Fleet, turns, type Node } from './support.js';
 
 const USER = { org: 'o1', user: 'u1' };
@@ -165,6 +169,38 @@ describe.each(Object.entries(EVICTIONS))('P13 %s while the far tier is away', (_
     await fleet.advance(10_000);
     expect(await read(a)).not.toBe('old');
   });
+});
+
+test('P12 a near tier that fails while it drops or takes in a copy is reported, and ends nothing', async () => {
+  const memory = memoryStorage();
+  const broken = () => Promise.reject(new Error('near is broken'));
+  const near: StorageDriver = {
+    name: 'near',
+    open: (host) =>
+      Object.assign(memory.open(host), {
+        remove: broken,
+        write: broken,
+        evictScope: broken,
+        evictTags: broken,
+      }),
+  };
+  const faults: string[] = [];
+  const cache = makeCache({
+    storage: tieredStorage({ near, far: memoryStorage(), bus: false }),
+    listener: { onFault: ({ during }) => void faults.push(during) },
+  });
+  const calls = [
+    () => cache.set('k', 1, { tags: ['t'] }),
+    () => cache.delete('k'),
+    () => cache.evictTags('t'),
+    () => cache.evictScope({ org: 'o' }),
+  ];
+  for (const call of calls) {
+    faults.length = 0;
+    await call();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(new Set(faults)).toEqual(new Set(['near']));
+  }
 });
 
 test('P13 a far change that outlasts its deadline is announced when it takes effect', async () => {
