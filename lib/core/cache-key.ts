@@ -1,5 +1,4 @@
 import { describe, InvalidKeyError } from './errors.js';
-import { isClassless } from './guard.js';
 import { byteLengthExceeds, KEY_BYTES_MAX } from './limits.js';
 
 /**
@@ -153,6 +152,12 @@ function encodePlain(part: object, at: Trail): string {
     );
   }
   return `${text}}`;
+}
+
+/** Whether an object has no class of its own. By shape: objects of another realm have a prototype that is none of ours. */
+export function isClassless(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /** As one would write it: `key[1].filter[0]`. */

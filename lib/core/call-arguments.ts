@@ -1,6 +1,5 @@
-import type { CacheKey } from './cache-key.js';
+import { isClassless, type CacheKey } from './cache-key.js';
 import { describe, InvalidKeyError, InvalidOptionsError, typeInWords } from './errors.js';
-import { isClassless } from './guard.js';
 
 /** The names of all options that any call takes. */
 const KNOWN: ReadonlySet<string> = new Set([
